@@ -1,0 +1,28 @@
+# How everything here is compiled: C++20, hidden visibility, warnings, sanitizers, ccache.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+
+find_program(LARDER_CCACHE ccache)
+if(LARDER_CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${LARDER_CCACHE})
+endif()
+
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast
+                    -Woverloaded-virtual -fno-omit-frame-pointer)
+if(LARDER_WERROR)
+    add_compile_options(-Werror)
+endif()
+if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+    set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1 -DNDEBUG")
+    add_compile_options(-fstack-protector-strong)
+    add_compile_definitions(_FORTIFY_SOURCE=2)
+    add_link_options(-Wl,-z,relro,-z,now)
+endif()
+if(LARDER_SANITIZE)
+    add_compile_options(-fsanitize=${LARDER_SANITIZE} -O1 -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=${LARDER_SANITIZE})
+endif()

@@ -1,0 +1,131 @@
+// The one engine under every JSON store: an ordered map in memory, a journal on disk, a readable JSON
+// file as checkpoint. FORMAT.md describes the bytes. Not a bucket: it knows no HTTP and no names.
+//
+//   commit(change) → committer: judge all pending, one write, one fdatasync → visible → done(outcome)
+//
+// Nothing is visible to readers before it is durable.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage-kit/file_system.hpp"
+#include "larder/error.hpp"
+
+namespace larder::storage {
+
+// One key's state; immutable once published. Times are Unix milliseconds, 0 is none.
+struct Document {
+    std::uint64_t revision;
+    std::int64_t created_ms, updated_ms, expires_ms;
+    std::string_view key, value, metadata;  // inside the document's own block; metadata may be empty
+};
+using DocumentPtr = std::shared_ptr<const Document>;
+
+struct Version {
+    std::uint64_t epoch = 1, revision = 0;
+};
+
+// What a change may look at and do, while it is judged on the committer. Reads see what commits
+// before it in the same batch did. [committer]
+class Transaction {
+public:
+    virtual DocumentPtr get(std::string_view key) const = 0;
+    // `value` must be compact JSON. created_ms is kept where the key exists.
+    virtual void set(std::string_view key, std::string_view value, std::int64_t expires_ms,
+                     std::string_view metadata) = 0;
+    virtual void remove(std::string_view key) = 0;  // of what is not there: no effect
+    virtual std::int64_t now_ms() const = 0;
+    // What this change's set()s of `key` would leave: revision and times included.
+    virtual std::uint64_t revision() const = 0;  // the one this change will get, if it changes anything
+
+protected:
+    ~Transaction() = default;
+};
+
+// Judges and changes; throws larder::Error to refuse, and then nothing of it happens. [committer]
+using Change = std::function<void(Transaction&)>;
+
+struct Outcome {
+    std::optional<Error> refused;  // the change's own Error, or no_space, io_failed, unavailable
+    Version version;               // of the store after this change
+};
+using Done = std::function<void(const Outcome&)>;  // must not block [committer]
+
+// What was found at open that an admin should hear of.
+struct Finding {
+    enum class Kind : std::uint8_t { torn_tail = 1, damaged, edited, edited_aside, recovered, unreadable };
+    Kind kind;
+    std::string text;
+};
+
+enum class StoreState : std::uint8_t { open = 1, full, read_only };
+
+class DocumentStore;
+
+// The thread that commits for any number of stores: one batch a store, in turn.
+class Committer {
+public:
+    explicit Committer(std::string thread_name);
+    ~Committer();
+    Committer(const Committer&) = delete;
+    Committer& operator=(const Committer&) = delete;
+    class Impl;
+    Impl& impl() noexcept { return *impl_; }
+
+private:
+    std::unique_ptr<Impl> impl_;
+};
+
+struct StoreOptions {
+    std::uint64_t checkpoint_bytes = 64U << 20U;  // journal size that asks for a checkpoint
+    std::function<std::int64_t()> clock_ms;       // Unix ms; the system's if empty
+    std::function<void(const Finding&)> report;
+    // Called whenever state() changes, with the reason. [committer]
+    std::function<void(StoreState, const std::string& why)> state_changed;
+};
+
+class DocumentStore {
+public:
+    // Recovers what stands at `path` (the readable file), its .meta and .journal. A store that never
+    // was has no files until its first commit. Throws Error{corrupt} where nothing can be served.
+    DocumentStore(FileSystem& files, std::string path, Committer& committer, StoreOptions options);
+    ~DocumentStore();  // waits for pending commits; does not checkpoint
+    DocumentStore(const DocumentStore&) = delete;
+    DocumentStore& operator=(const DocumentStore&) = delete;
+
+    DocumentPtr get(std::string_view key) const;  // null where absent [any]
+    // Up to `limit` documents after `after` (exclusive; empty: from the start) that begin with
+    // `prefix`, in byte order. [any]
+    std::vector<DocumentPtr> list(std::string_view prefix, std::string_view after,
+                                  std::size_t limit) const;
+    Version version() const;               // [any]
+    std::size_t count() const;             // [any]
+    std::uint64_t value_bytes() const;     // keys and values [any]
+    StoreState state() const;              // [any]
+    std::string state_reason() const;      // [any]
+    std::uint64_t journal_bytes() const;   // since the last checkpoint [any]
+
+    // Queues a change; `done` is called exactly once, after it is durable or refused. Refusals are
+    // answered after everything they were judged against is durable. [any]
+    void commit(Change change, Done done);
+    Outcome commit_and_wait(Change change);  // not on the committer [worker]
+
+    // Folds the journal into the readable file; writers go on meanwhile. Throws Error{no_space,
+    // io_failed}; the store then goes on with its journal. [worker, one at a time]
+    void checkpoint();
+    bool wants_checkpoint() const;  // [any]
+    // Checkpoints and removes the journal; no commits may follow. [control]
+    void close();
+
+private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace larder::storage

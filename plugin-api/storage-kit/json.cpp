@@ -1,0 +1,1 @@
+#include "storage-kit/json.hpp"
