@@ -9,16 +9,17 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "config/loader.hpp"
+#include "support/scratch_folder.hpp"
 #include "support/suite.hpp"
 
 namespace fs = std::filesystem;
 using namespace larder::config;  // NOLINT(google-build-using-namespace)
 using larder::Error;
 using larder::Setting;
+using larder::test::read_file;
+using larder::test::write_file;
 
 namespace {
 
@@ -31,14 +32,6 @@ constexpr Setting kPantry[] = {
     {"folder", "path", "", nullptr, nullptr, "Where the jars are.", false, false},
 };
 const Declaration kPantryPlugin{.section = "pantry", .settings = kPantry};
-
-std::string read_all(const fs::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    CPPUNIT_ASSERT_MESSAGE("cannot open " + path.string(), file.good());
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
 
 std::vector<std::string> faults_of(Loader& loader, std::span<const Declaration> plugins) {
     std::vector<std::string> texts;
@@ -84,26 +77,16 @@ class ConfigurationTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(a_restarted_plugin_takes_its_whole_section);
     CPPUNIT_TEST_SUITE_END();
 
-    fs::path folder_;
+    larder::test::ScratchFolder scratch_;
+    const fs::path folder_ = scratch_.path();
 
 public:
-    void setUp() override {
-        std::string pattern = (fs::temp_directory_path() / "larder-config-XXXXXX").string();
-        CPPUNIT_ASSERT(::mkdtemp(pattern.data()) != nullptr);
-        folder_ = pattern;
-        fs::create_directory(folder_ / "plugins.d");
-    }
-    void tearDown() override { fs::remove_all(folder_); }
+    void setUp() override { fs::create_directory(folder_ / "plugins.d"); }
 
 private:
     std::string own_file() const { return (folder_ / "larder.ini").string(); }
     std::string pantry_file() const { return (folder_ / "plugins.d/pantry.ini").string(); }
 
-    static void write(const fs::path& path, std::string_view text) {
-        std::ofstream file(path, std::ios::binary);
-        file << text;
-        CPPUNIT_ASSERT(file.flush().good());
-    }
     Sources sources() const {
         Sources made;
         made.file = own_file();
@@ -145,9 +128,9 @@ private:
     }
 
     void stronger_sources_win_and_are_named() {
-        write(own_file(),
-              "# mine\n[http]\nlisten = 127.0.0.1:1\nreactors = 2\nhead_timeout = 1s\n");
-        write(pantry_file(), "[pantry]\nmax_value = 2KiB\n");
+        write_file(own_file(),
+                   "# mine\n[http]\nlisten = 127.0.0.1:1\nreactors = 2\nhead_timeout = 1s\n");
+        write_file(pantry_file(), "[pantry]\nmax_value = 2KiB\n");
         Sources from = sources();
         from.environment = {{"LARDER_HTTP_LISTEN", "127.0.0.1:2"},
                             {"LARDER_HTTP_REACTORS", "3"},
@@ -171,7 +154,7 @@ private:
     }
 
     void relative_paths_mean_the_shell_folder() {
-        write(own_file(), "[daemon]\ndata_dir = data\n");
+        write_file(own_file(), "[daemon]\ndata_dir = data\n");
         assert_same({own_file() + ":2: daemon.data_dir: expected an absolute path, got 'data'"},
                     faults());
         Sources from = sources();
@@ -195,10 +178,10 @@ private:
 
     void strange_files_are_refused() {
         CPPUNIT_ASSERT_EQUAL(0, ::mkfifo(own_file().c_str(), 0600));
-        write(folder_ / "plugins.d/Pantry.ini", "");
-        write(folder_ / "plugins.d/http.ini", "");
-        write(folder_ / "plugins.d/pantry.ini.dpkg-dist", "junk");
-        write(folder_ / "plugins.d/.swp.ini", "junk");
+        write_file(folder_ / "plugins.d/Pantry.ini", "");
+        write_file(folder_ / "plugins.d/http.ini", "");
+        write_file(folder_ / "plugins.d/pantry.ini.dpkg-dist", "junk");
+        write_file(folder_ / "plugins.d/.swp.ini", "junk");
         Loader loader(sources());
         assert_same({own_file() + ": expected a regular file, got something else",
                      (folder_ / "plugins.d/Pantry.ini").string() +
@@ -212,9 +195,9 @@ private:
     }
 
     void unknown_names_get_a_suggestion() {
-        write(own_file(), "[http]\nlisen = 127.0.0.1:1\ncolour = red\n[htpp]\nx = 1\n");
-        write(pantry_file(), "[pantry]\nmax_valeu = 1KiB\n");
-        write(folder_ / "plugins.d/pantrie.ini", "[pantrie]\n");
+        write_file(own_file(), "[http]\nlisen = 127.0.0.1:1\ncolour = red\n[htpp]\nx = 1\n");
+        write_file(pantry_file(), "[pantry]\nmax_valeu = 1KiB\n");
+        write_file(folder_ / "plugins.d/pantrie.ini", "[pantrie]\n");
         assert_same(
             {own_file() + ":2: http.lisen: unknown key; did you mean 'listen'?",
              own_file() + ":3: http.colour: unknown key",
@@ -228,8 +211,8 @@ private:
     }
 
     void all_faults_are_told_at_once() {
-        write(own_file(), "[http]\njunk\nreactors = many\n[daemon]\nlog_level = loud\n");
-        write(pantry_file(), "[pantry]\nmax_value = 65MiB\nenabled = yes\n");
+        write_file(own_file(), "[http]\njunk\nreactors = many\n[daemon]\nlog_level = loud\n");
+        write_file(pantry_file(), "[pantry]\nmax_value = 65MiB\nenabled = yes\n");
         assert_same(
             {own_file() + ":2: expected 'key = value', [section] or a # comment, got 'junk'",
              own_file() +
@@ -242,8 +225,8 @@ private:
     }
 
     void sections_stand_in_their_files() {
-        write(own_file(), "[pantry]\nmax_value = 1KiB\n");
-        write(pantry_file(), "[http]\nlisten = x\n[pantry]\n[kv]\n");
+        write_file(own_file(), "[pantry]\nmax_value = 1KiB\n");
+        write_file(pantry_file(), "[http]\nlisten = x\n[pantry]\n[kv]\n");
         assert_same(
             {own_file() + ":1: [pantry]: expected [daemon], [http], [auth] here; a plugin's "
                           "section stands in plugins.d/pantry.ini",
@@ -255,7 +238,7 @@ private:
     }
 
     void mistaken_settings_stand_at_defaults_meanwhile() {
-        write(own_file(), "[daemon]\nworker_threads = 0\nplugin_dirs = /opt/larder\n");
+        write_file(own_file(), "[daemon]\nworker_threads = 0\nplugin_dirs = /opt/larder\n");
         const Loader loader(sources());
         CPPUNIT_ASSERT_EQUAL(std::size_t{1}, loader.faults().size());
         CPPUNIT_ASSERT_EQUAL(std::int64_t{16},
@@ -316,7 +299,7 @@ private:
         third.enabled_by_default = false;
         Loader quiet(sources());
         CPPUNIT_ASSERT(!quiet.with_plugins({&third, 1}).section("pantry")->flag("enabled"));
-        write(pantry_file(), "[pantry]\nenabled = true\n");
+        write_file(pantry_file(), "[pantry]\nenabled = true\n");
         Loader loader(sources());
         CPPUNIT_ASSERT(loader.with_plugins({&third, 1}).section("pantry")->flag("enabled"));
         static constexpr Setting kDeclares[] = {
@@ -329,7 +312,7 @@ private:
     }
 
     void a_refused_plugin_keeps_its_file() {
-        write(pantry_file(), "[pantry]\nenabled = false\nunheard_of = 1\n");
+        write_file(pantry_file(), "[pantry]\nenabled = false\nunheard_of = 1\n");
         const Declaration refused{.section = "pantry", .settings = {}, .known = false};
         Sources from = sources();
         from.environment = {{"LARDER_PANTRY_UNHEARD_OF", "1"}};
@@ -368,7 +351,7 @@ private:
     }
 
     void secrets_are_masked_everywhere() {
-        write(pantry_file(), "[pantry]\nsecret = swordfish\n");
+        write_file(pantry_file(), "[pantry]\nsecret = swordfish\n");
         const Configuration before = load(sources());
         for (const Shown& shown : before.entries()) {
             CPPUNIT_ASSERT(shown.value.find("swordfish") == std::string::npos);
@@ -377,12 +360,12 @@ private:
             CPPUNIT_ASSERT(shown.secret);
         }
         CPPUNIT_ASSERT_EQUAL(std::string("swordfish"), before.section("pantry")->text("secret"));
-        write(pantry_file(), "[pantry]\nsecret = haddock\n");
+        write_file(pantry_file(), "[pantry]\nsecret = haddock\n");
         const Changes found = changes(before, load(sources()));
         CPPUNIT_ASSERT_EQUAL(std::size_t{1}, found.applied.size());
         CPPUNIT_ASSERT_EQUAL(std::string("********"), found.applied[0].before);
         CPPUNIT_ASSERT_EQUAL(std::string("********"), found.applied[0].after);
-        write(pantry_file(), "[pantry]\npin = 12345\n");
+        write_file(pantry_file(), "[pantry]\npin = 12345\n");
         assert_same({pantry_file() + ":2: pantry.pin: expected integer, 1000 to 9999, or none, got "
                                      "something else (not shown: a secret)"},
                     faults());
@@ -404,9 +387,9 @@ private:
     void the_shipped_file_equals_the_declarations() {
         const fs::path path = fs::path(LARDER_SOURCE_DIR) / "etc/larder.ini";
         // after a change of the declarations: LARDER_WRITE_ETC=1 larder_unit_tests configuration
-        if (std::getenv("LARDER_WRITE_ETC") != nullptr) write(path, own_etc_text());
-        CPPUNIT_ASSERT_EQUAL(own_etc_text(), read_all(path));
-        write(own_file(), read_all(path));
+        if (std::getenv("LARDER_WRITE_ETC") != nullptr) write_file(path, own_etc_text());
+        CPPUNIT_ASSERT_EQUAL(own_etc_text(), read_file(path));
+        write_file(own_file(), read_file(path));
         assert_same({}, faults());
     }
 
@@ -417,7 +400,7 @@ private:
              at = text.find("\n#", at + 1)) {
             if (text[at + 2] != ' ' && text[at + 2] != '\n') text.erase(at + 1, 1);
         }
-        write(pantry_file(), text);
+        write_file(pantry_file(), text);
         const auto section = load(sources()).section("pantry");
         CPPUNIT_ASSERT_EQUAL(std::size(kPantry) + 1, section->items().size());
         for (const Section::Item& item : section->items()) {
@@ -431,8 +414,9 @@ private:
 
     void changes_are_split_by_what_they_need() {
         const Configuration before = load(sources());
-        write(own_file(), "[http]\nidle_timeout = 5s\nreactors = 2\nlisten = 127.0.0.1:8080\n");
-        write(pantry_file(), "[pantry]\nmax_value = 2KiB\nkeep = 2h\n");
+        write_file(own_file(),
+                   "[http]\nidle_timeout = 5s\nreactors = 2\nlisten = 127.0.0.1:8080\n");
+        write_file(pantry_file(), "[pantry]\nmax_value = 2KiB\nkeep = 2h\n");
         const Configuration fresh = load(sources());
         const Changes found = changes(before, fresh);
         std::vector<std::string> told;
@@ -459,8 +443,8 @@ private:
 
     void a_restarted_plugin_takes_its_whole_section() {
         const Configuration before = load(sources());
-        write(own_file(), "[http]\nreactors = 2\n");
-        write(pantry_file(), "[pantry]\nkeep = 2h\n");
+        write_file(own_file(), "[http]\nreactors = 2\n");
+        write_file(pantry_file(), "[pantry]\nkeep = 2h\n");
         const Configuration fresh = load(sources());
         const Configuration after = changes(before, fresh).in_force.with_section(fresh, "pantry");
         CPPUNIT_ASSERT_EQUAL(std::string("2h"), after.section("pantry")->text("keep"));

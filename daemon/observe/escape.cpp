@@ -1,0 +1,90 @@
+// Escaping and time stamps for the logs. Not hot but for put_escaped(), which copies runs.
+#include "observe/escape.hpp"
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <array>
+#include <cstring>
+
+namespace larder::observe {
+
+namespace {
+
+constexpr std::array<bool, 256> clean_bytes(unsigned first) {
+    std::array<bool, 256> clean{};
+    for (unsigned byte = first; byte < 0x7f; ++byte) clean[byte] = byte != '"' && byte != '\\';
+    return clean;
+}
+constexpr std::array<bool, 256> kCleanText = clean_bytes(0x20);
+constexpr std::array<bool, 256> kCleanWord = clean_bytes(0x21);
+constexpr char kHex[] = "0123456789ABCDEF";
+
+void append_hex(std::string& out, unsigned char byte) {
+    out += "\\x";
+    out += kHex[byte >> 4U];
+    out += kHex[byte & 15U];
+}
+
+}  // namespace
+
+void append_escaped(std::string& out, std::string_view text) {
+    const bool utf8 = simdjson::validate_utf8(text.data(), text.size());
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        if (byte >= 0x20 && byte < 0x7f) {
+            out += text[i];
+        } else if (byte == '\n') {
+            out += "\\n";
+        } else if (byte == '\r') {
+            out += "\\r";
+        } else if (byte == '\t') {
+            out += "\\t";
+        } else if (byte < 0x80 || !utf8) {
+            append_hex(out, byte);
+        } else if (byte == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0) {
+            append_hex(out, byte);  // C1: some terminals obey U+009B as they do ESC [
+            append_hex(out, static_cast<unsigned char>(text[++i]));
+        } else {
+            out += text[i];
+        }
+    }
+}
+
+char* put_escaped(char* to, std::string_view text, Blanks blanks) noexcept {
+    const std::array<bool, 256>& clean = blanks == Blanks::kept ? kCleanText : kCleanWord;
+    const char* from = text.data();
+    const char* const end = from + text.size();
+    while (from != end) {
+        const char* run = from;
+        while (run != end && clean[static_cast<unsigned char>(*run)]) ++run;
+        const auto length = static_cast<std::size_t>(run - from);
+        if (length != 0) std::memcpy(to, from, length);
+        to += length;
+        from = run;
+        if (from == end) break;
+        const auto byte = static_cast<unsigned char>(*from++);
+        *to++ = '\\';
+        *to++ = 'x';
+        *to++ = kHex[byte >> 4U];
+        *to++ = kHex[byte & 15U];
+    }
+    return to;
+}
+
+WallTime wall_time() noexcept {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    return {now.tv_sec, static_cast<int>(now.tv_nsec / 1'000'000)};
+}
+
+std::string rfc3339(WallTime time) {
+    std::tm parts{};
+    const std::time_t seconds = time.seconds;
+    ::gmtime_r(&seconds, &parts);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900,
+                       parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+                       time.milliseconds);
+}
+
+}  // namespace larder::observe

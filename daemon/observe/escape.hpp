@@ -1,0 +1,29 @@
+// Makes text that others chose safe to stand in a line of a log. Not for HTML, JSON or a shell.
+#pragma once
+
+#include <cstdint>
+#include <ctime>
+#include <string>
+#include <string_view>
+
+namespace larder::observe {
+
+// Appends `text` for a person: line feed, carriage return and tab as \n \r \t, other control bytes
+// (C1 as well) and what is no UTF-8 as \xHH. [any]
+void append_escaped(std::string& out, std::string_view text);
+
+// Writes `text` for a machine to `to` and returns the end: all but printable ASCII, and '"' and
+// '\', as \xHH; blanks too when told so. `to` must have room for 4 bytes a byte. [any]
+enum class Blanks : std::uint8_t { kept = 1, escaped };
+char* put_escaped(char* to, std::string_view text, Blanks blanks) noexcept;
+
+struct WallTime {
+    std::int64_t seconds;  // since 1970
+    int milliseconds;
+};
+WallTime wall_time() noexcept;
+
+// "2026-11-22T15:26:28.123Z" (RFC 3339). [any]
+std::string rfc3339(WallTime time);
+
+}  // namespace larder::observe
