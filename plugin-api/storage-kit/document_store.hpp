@@ -1,7 +1,9 @@
-// The one engine under every JSON store: an ordered map in memory, a journal on disk, a readable JSON
-// file as checkpoint. FORMAT.md describes the bytes. Not a bucket: it knows no HTTP and no names.
+// The one engine under every JSON store: an ordered map in memory, a journal on disk, a readable
+// JSON file as checkpoint. FORMAT.md describes the bytes. Not a bucket: it knows no HTTP and no
+// names.
 //
-//   commit(change) → committer: judge all pending, one write, one fdatasync → visible → done(outcome)
+//   commit(change) → committer: judge all pending, one write, one fdatasync → visible →
+//   done(outcome)
 //
 // Nothing is visible to readers before it is durable.
 #pragma once
@@ -14,8 +16,8 @@
 #include <string_view>
 #include <vector>
 
-#include "storage-kit/file_system.hpp"
 #include "larder/error.hpp"
+#include "storage-kit/file_system.hpp"
 
 namespace larder::storage {
 
@@ -23,7 +25,8 @@ namespace larder::storage {
 struct Document {
     std::uint64_t revision;
     std::int64_t created_ms, updated_ms, expires_ms;
-    std::string_view key, value, metadata;  // inside the document's own block; metadata may be empty
+    std::string_view key, value,
+        metadata;  // inside the document's own block; metadata may be empty
 };
 using DocumentPtr = std::shared_ptr<const Document>;
 
@@ -42,7 +45,8 @@ public:
     virtual void remove(std::string_view key) = 0;  // of what is not there: no effect
     virtual std::int64_t now_ms() const = 0;
     // What this change's set()s of `key` would leave: revision and times included.
-    virtual std::uint64_t revision() const = 0;  // the one this change will get, if it changes anything
+    virtual std::uint64_t revision()
+        const = 0;  // the one this change will get, if it changes anything
 
 protected:
     ~Transaction() = default;
@@ -59,7 +63,14 @@ using Done = std::function<void(const Outcome&)>;  // must not block [committer]
 
 // What was found at open that an admin should hear of.
 struct Finding {
-    enum class Kind : std::uint8_t { torn_tail = 1, damaged, edited, edited_aside, recovered, unreadable };
+    enum class Kind : std::uint8_t {
+        torn_tail = 1,
+        damaged,
+        edited,
+        edited_aside,
+        recovered,
+        unreadable
+    };
     Kind kind;
     std::string text;
 };
@@ -92,8 +103,9 @@ struct StoreOptions {
 
 class DocumentStore {
 public:
-    // Recovers what stands at `path` (the readable file), its .meta and .journal. A store that never
-    // was has no files until its first commit. Throws Error{corrupt} where nothing can be served.
+    // Recovers what stands at `path` (the readable file), its .meta and .journal. A store that
+    // never was has no files until its first commit. Throws Error{corrupt} where nothing can be
+    // served.
     DocumentStore(FileSystem& files, std::string path, Committer& committer, StoreOptions options);
     ~DocumentStore();  // waits for pending commits; does not checkpoint
     DocumentStore(const DocumentStore&) = delete;
@@ -104,12 +116,12 @@ public:
     // `prefix`, in byte order. [any]
     std::vector<DocumentPtr> list(std::string_view prefix, std::string_view after,
                                   std::size_t limit) const;
-    Version version() const;               // [any]
-    std::size_t count() const;             // [any]
-    std::uint64_t value_bytes() const;     // keys and values [any]
-    StoreState state() const;              // [any]
-    std::string state_reason() const;      // [any]
-    std::uint64_t journal_bytes() const;   // since the last checkpoint [any]
+    Version version() const;              // [any]
+    std::size_t count() const;            // [any]
+    std::uint64_t value_bytes() const;    // keys and values [any]
+    StoreState state() const;             // [any]
+    std::string state_reason() const;     // [any]
+    std::uint64_t journal_bytes() const;  // since the last checkpoint [any]
 
     // Queues a change; `done` is called exactly once, after it is durable or refused. Refusals are
     // answered after everything they were judged against is durable. [any]

@@ -39,11 +39,17 @@ public:
     virtual bool exists(const std::string& path) = 0;
     virtual void rename(const std::string& from, const std::string& to) = 0;
     virtual void remove(const std::string& path) = 0;  // absent is no error
-    virtual void make_directory(const std::string& path) = 0;  // parents too; present is no error; 0750
+    virtual void make_directory(
+        const std::string& path) = 0;  // parents too; present is no error; 0750
     virtual void sync_directory(const std::string& path) = 0;
     virtual std::vector<std::string> list(const std::string& directory) = 0;  // names, sorted
 
     static FileSystem& real();  // the operating system's
 };
+
+// The folder that holds `path`: "." for a bare name. [any]
+std::string parent_of(const std::string& path);
+// ENOSPC or EDQUOT: the two that pass when somebody makes room. [any]
+bool is_no_space(const std::system_error& error) noexcept;
 
 }  // namespace larder::storage
