@@ -1,5 +1,5 @@
-// The HTTP front as the rest of the daemon sees it: sockets on one side, an Application on the other.
-// It knows framing (RFC 9112), limits and time-outs; no word of routing or plugins.
+// The HTTP front as the rest of the daemon sees it: sockets on one side, an Application on the
+// other. It knows framing (RFC 9112), limits and time-outs; no word of routing or plugins.
 //
 //   socket → Connection → Application::begin (head) → [body] → Application::run → Exchange::answer
 //
@@ -77,7 +77,8 @@ protected:
     ~Exchange() = default;
 };
 
-// Takes a body as it arrives. Calls come in order, on the exchange's reactor, none after end/abort. [io]
+// Takes a body as it arrives. Calls come in order, on the exchange's reactor, none after end/abort.
+// [io]
 class BodySink {
 public:
     // False: full; no more bytes are read from the socket until Exchange::resume_body().
@@ -90,10 +91,11 @@ public:
 // What to do with a request's body, decided on its head.
 struct BodyPlan {
     enum class Kind : std::uint8_t {
-        answered = 1,  // answer() was called already: the body is passed over or the connection closed
-        buffer,        // collect up to `limit` bytes (else 413), then Application::run
-        stream,        // hand it to `sink` (beyond `limit`: abort and 413); 100-continue goes out
-                       // when the sink is first ready, run() is not called
+        answered =
+            1,   // answer() was called already: the body is passed over or the connection closed
+        buffer,  // collect up to `limit` bytes (else 413), then Application::run
+        stream,  // hand it to `sink` (beyond `limit`: abort and 413); 100-continue goes out
+                 // when the sink is first ready, run() is not called
     };
     Kind kind;
     std::uint64_t limit = 0;
@@ -105,7 +107,7 @@ struct BodyPlan {
 struct Ended {
     const Exchange* exchange;  // null where no head could be read
     const Peer* peer;
-    int status;  // as sent; 0 when nothing was
+    int status;                         // as sent; 0 when nothing was
     std::uint64_t bytes_in, bytes_out;  // bodies
     std::chrono::nanoseconds duration;
     bool whole;  // all of the answer left
@@ -129,14 +131,16 @@ struct ListenerSpec {
     bool tls = false;       // TCP only
 };
 
-// Limits and time-outs; those of the contract by default. All but `reactors` may change while serving.
+// Limits and time-outs; those of the contract by default. All but `reactors` may change while
+// serving.
 struct Options {
     std::size_t reactors = 0;  // 0: one a core
     std::size_t max_connections = 20000;
-    std::size_t max_head = 32U << 10U;   // header section, else 431
-    std::size_t max_target = 8U << 10U;  // else 414
+    std::size_t max_head = 32U << 10U;              // header section, else 431
+    std::size_t max_target = 8U << 10U;             // else 414
     std::chrono::milliseconds head_timeout{30000};  // from a head's first byte, else 408
-    std::chrono::milliseconds body_timeout{60000};  // between body bytes, either way, else 408 or a cut
+    std::chrono::milliseconds body_timeout{
+        60000};  // between body bytes, either way, else 408 or a cut
     std::chrono::milliseconds idle_timeout{75000};  // between requests: closed silently
 };
 
@@ -171,7 +175,8 @@ public:
     Stats stats() const noexcept;  // [any]
 
     // Stops accepting, closes idle connections, lets those under way finish (their answers say
-    // `Connection: close`), at most until `deadline`; then cuts the rest. Returns how many were cut.
+    // `Connection: close`), at most until `deadline`; then cuts the rest. Returns how many were
+    // cut.
     std::size_t drain(std::chrono::steady_clock::time_point deadline);
     void stop();  // after drain: ends the threads [control]
 

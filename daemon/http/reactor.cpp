@@ -1,0 +1,205 @@
+// The mailbox is a vector under a mutex, swapped out whole: a committer that completes many answers
+// wakes each reactor once. Lock-free queues would save nothing that was measured.
+#include "http/reactor.hpp"
+
+#include <pthread.h>
+#include <sys/random.h>
+
+#include <csignal>
+#include <ctime>
+#include <exception>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "http/response_writer.hpp"
+
+namespace larder::http {
+
+namespace asio = boost::asio;
+
+namespace {
+
+thread_local const Reactor* current_reactor = nullptr;
+
+class Call final : public Mailed {
+public:
+    explicit Call(std::function<void()> call) : call_(std::move(call)) {}
+    void deliver(std::uint64_t) noexcept override { call_(); }
+
+private:
+    std::function<void()> call_;
+};
+
+std::uint64_t random_seed() noexcept {
+    std::uint64_t seed = 0;
+    if (::getrandom(&seed, sizeof seed, 0) != sizeof seed) {
+        seed = static_cast<std::uint64_t>(Clock::now().time_since_epoch().count());
+    }
+    return seed;
+}
+
+}  // namespace
+
+Reactor::Reactor(std::size_t index, std::shared_ptr<Environment> environment,
+                 const Options& options)
+    : index_(index),
+      environment_(std::move(environment)),
+      options_(options),
+      // Sockets and timers are touched by one thread alone; only posting comes from others.
+      io_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO),
+      wheel_(Clock::now()),
+      timer_(io_),
+      seed_(random_seed()) {}
+
+Reactor::~Reactor() = default;
+
+const Reactor* Reactor::current() noexcept { return current_reactor; }
+
+void Reactor::log(Level level, std::string_view message) const {
+    if (environment_->logger) environment_->logger(level, message);
+}
+
+void Reactor::start() {
+    thread_ = std::thread([this] { work(); });
+    pthread_setname_np(thread_.native_handle(), fmt::format("reactor-{}", index_).c_str());
+}
+
+void Reactor::work() {
+    // OpenSSL writes with write(2), which knows no MSG_NOSIGNAL.
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
+    current_reactor = this;
+    const auto guard = asio::make_work_guard(io_);
+    io_.run();
+    current_reactor = nullptr;
+}
+
+void Reactor::stop() {
+    if (!thread_.joinable()) return;
+    run([this] {
+        cut_all();
+        {
+            const std::lock_guard lock(mutex_);
+            closed_ = true;
+        }
+        timer_.cancel();
+        io_.stop();
+    });
+    thread_.join();
+    // What came after the last reading is let go here; nobody is told any more.
+    std::vector<Mail> late;
+    {
+        const std::lock_guard lock(mutex_);
+        closed_ = true;
+        late.swap(mail_);
+    }
+    // Completions of the operations that the cut aborted hold connections; let them go while the
+    // io_context stands.
+    io_.restart();
+    io_.poll();
+}
+
+bool Reactor::mail(std::shared_ptr<Mailed> to, std::uint64_t what) noexcept {
+    bool first = false;
+    {
+        const std::lock_guard lock(mutex_);
+        if (closed_) return false;
+        first = mail_.empty();
+        mail_.push_back({std::move(to), what});
+    }
+    if (first) asio::post(io_, [this] { read_mail(); });
+    return true;
+}
+
+bool Reactor::run(std::function<void()> call) {
+    return mail(std::make_shared<Call>(std::move(call)), 0);
+}
+
+void Reactor::read_mail() {
+    {
+        const std::lock_guard lock(mutex_);
+        reading_.swap(mail_);
+    }
+    for (Mail& letter : reading_) {
+        letter.to->deliver(letter.what);
+        letter.to.reset();
+    }
+    reading_.clear();
+}
+
+std::string_view Reactor::date() {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    if (now.tv_sec != date_second_) {
+        date_second_ = now.tv_sec;
+        date_ = http_date(now.tv_sec);
+    }
+    return date_;
+}
+
+// splitmix64: every value once in 2^64, which is what an id needs.
+std::uint64_t Reactor::random() noexcept {
+    seed_ += 0x9E3779B97F4A7C15U;
+    std::uint64_t value = seed_;
+    value = (value ^ (value >> 30U)) * 0xBF58476D1CE4E5B9U;
+    value = (value ^ (value >> 27U)) * 0x94D049BB133111EBU;
+    return value ^ (value >> 31U);
+}
+
+void Reactor::admit(std::shared_ptr<Resident> resident) {
+    resident->place_ = residents_.size();
+    residents_.push_back(std::move(resident));
+    if (ticking_) return;
+    ticking_ = true;
+    wheel_.advance(Clock::now());
+    tick();
+}
+
+void Reactor::dismiss(Resident& resident) noexcept {
+    const std::size_t place = resident.place_;
+    if (place + 1 != residents_.size()) {
+        std::swap(residents_[place], residents_.back());
+        residents_[place]->place_ = place;
+    }
+    residents_.pop_back();
+    drop_load();
+    if (!environment_->draining.load(std::memory_order_relaxed)) return;
+    const std::lock_guard lock(environment_->mutex);
+    environment_->one_less.notify_all();
+}
+
+void Reactor::tick() {
+    timer_.expires_after(TimerWheel::kSlot);
+    timer_.async_wait([this](const boost::system::error_code& error) {
+        if (error) return;
+        wheel_.advance(Clock::now());
+        if (residents_.empty()) {
+            ticking_ = false;
+            return;
+        }
+        tick();
+    });
+}
+
+void Reactor::begin_drain() {
+    // From the back, since those that close take themselves out of the list.
+    for (std::size_t i = residents_.size(); i > 0; --i) {
+        if (i > residents_.size()) continue;
+        const std::shared_ptr<Resident> resident = residents_[i - 1];
+        resident->begin_drain();
+    }
+}
+
+std::size_t Reactor::cut_all() {
+    std::size_t busy = 0;
+    while (!residents_.empty()) {
+        const std::shared_ptr<Resident> resident = residents_.back();
+        if (resident->cut()) ++busy;
+    }
+    return busy;
+}
+
+}  // namespace larder::http

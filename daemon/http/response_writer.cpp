@@ -1,0 +1,112 @@
+// Heads are appended to a string whose capacity the connection keeps, so a warm one allocates
+// nothing.
+#include "http/response_writer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <ctime>
+#include <iterator>
+
+#include "http/problem.hpp"
+#include "http/request_parser.hpp"
+
+namespace larder::http {
+
+namespace {
+
+// What the front writes itself.
+bool is_own_name(std::string_view name) noexcept {
+    static constexpr std::array<std::string_view, 7> kOwn{
+        "content-length", "transfer-encoding", "connection", "date",
+        "x-request-id",   "keep-alive",        "upgrade"};
+    return std::any_of(kOwn.begin(), kOwn.end(),
+                       [&](std::string_view own) { return equals_ignoring_case(own, name); });
+}
+
+void append_number(std::string& out, std::uint64_t number, int base = 10) {
+    std::array<char, 20> digits;
+    const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), number, base);
+    out.append(digits.data(), written.ptr);
+}
+
+}  // namespace
+
+std::string refusal_of(int status, const Headers& headers) {
+    if (status < 200 || status > 599) {
+        return fmt::format("the status is {}; expected 200 to 599", status);
+    }
+    for (const auto& [name, value] : headers) {
+        if (!is_token(name)) {
+            return fmt::format("the header name {} is no token", json_quoted(name));
+        }
+        if (is_own_name(name)) {
+            return fmt::format("the header {} is the front's to write; leave it out", name);
+        }
+        if (!is_field_value(value)) {
+            return fmt::format("the header {} holds a control byte: {}", name, json_quoted(value));
+        }
+    }
+    return {};
+}
+
+void append_head(std::string& out, const ResponseHead& head) {
+    if (head.status == 200) {
+        out += "HTTP/1.1 200 OK\r\n";
+    } else {
+        out += "HTTP/1.1 ";
+        append_number(out, static_cast<std::uint64_t>(head.status));
+        out += ' ';
+        out += reason_of(head.status);
+        out += "\r\n";
+    }
+    out += "Date: ";
+    out += head.date;
+    out += "\r\n";
+    if (head.headers != nullptr) {
+        for (const auto& [name, value] : *head.headers) {
+            out += name;
+            out += ": ";
+            out += value;
+            out += "\r\n";
+        }
+    }
+    out += head.extra;
+    if (head.framing == Framing::length) {
+        out += "Content-Length: ";
+        append_number(out, head.length);
+        out += "\r\n";
+    } else if (head.framing == Framing::chunked) {
+        out += "Transfer-Encoding: chunked\r\n";
+    }
+    if (head.close) {
+        out += "Connection: close\r\n";
+    } else if (head.version == 10) {
+        out += "Connection: keep-alive\r\n";
+    }
+    out += "X-Request-Id: ";
+    out += head.id;
+    out += "\r\n\r\n";
+}
+
+std::string http_date(std::int64_t seconds) {
+    static constexpr std::array kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static constexpr std::array kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    std::tm utc{};
+    const std::time_t time = seconds;
+    gmtime_r(&time, &utc);
+    return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
+                       kDays[static_cast<std::size_t>(utc.tm_wday)], utc.tm_mday,
+                       kMonths[static_cast<std::size_t>(utc.tm_mon)], utc.tm_year + 1900,
+                       utc.tm_hour, utc.tm_min, utc.tm_sec);
+}
+
+void append_chunk_size(std::string& out, std::uint64_t size) {
+    append_number(out, size, 16);
+    out += "\r\n";
+}
+
+}  // namespace larder::http
