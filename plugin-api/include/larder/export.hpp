@@ -10,10 +10,8 @@
 
 #include "larder/plugin.hpp"
 
-#define LARDER_PLUGIN(entry)                                                             \
-    extern "C" {                                                                         \
-    __attribute__((section(".note.larder"), used, aligned(8))) extern const              \
-        larder::AbiStamp larder_abi_stamp;                                               \
-    constinit const larder::AbiStamp larder_abi_stamp = larder::make_abi_stamp();        \
-    }                                                                                    \
+#define LARDER_PLUGIN(entry)                                                               \
+    __attribute__((section(".note.larder"), used,                                          \
+                   aligned(8))) static constinit const larder::AbiStamp larder_abi_stamp = \
+        larder::make_abi_stamp();                                                          \
     BOOST_DLL_ALIAS(entry, larder_plugin)
