@@ -97,6 +97,7 @@ void Connection::begin_answer(Response&& response) {
     Response leaving = std::move(response);
     if (phase_ != Phase::exchange) {  // the client has left
         if (leaving.sent) leaving.sent(0, false);
+        leaving = Response();  // what the application made goes before its attachment
         attachment.reset();
         return;
     }
@@ -231,14 +232,14 @@ void Connection::answer_is_out() {
 
 void Connection::report(std::uint64_t bytes_out, bool whole, Clock::time_point now) {
     if (const auto sent = std::exchange(sent_, nullptr)) sent(bytes_out, whole);
-    reactor_->environment().application->ended(
-        {headless_ ? nullptr : this, &peer_, status_, received_, bytes_out, now - began_, whole});
+    reactor_->environment().application->ended({headless_ ? nullptr : this, reactor_->index(),
+                                                &peer_, status_, received_, bytes_out, now - began_,
+                                                whole});
 }
 
 // Lets go of what belongs to the exchange; what comes late for it is told by the number.
 void Connection::end_exchange() {
     serial_.fetch_add(1, std::memory_order_relaxed);
-    attachment.reset();
     plan_.sink.reset();
     stream_.reset();
     writer_.reset();
@@ -255,8 +256,11 @@ void Connection::end_exchange() {
         if (!side_.empty() && keep_) std::swap(buffer_, side_);
         side_.release();
     }
-    const std::lock_guard lock(mutex_);
-    cancel_.reset();
+    {
+        const std::lock_guard lock(mutex_);
+        cancel_.reset();
+    }
+    attachment.reset();  // last: what the application made is gone before it
 }
 
 // All is said. Closing at once would reset the connection if the client is still sending, and take

@@ -106,6 +106,7 @@ struct BodyPlan {
 // How an exchange ended; for the access log and the counters.
 struct Ended {
     const Exchange* exchange;  // null where no head could be read
+    std::size_t reactor;
     const Peer* peer;
     int status;                         // as sent; 0 when nothing was
     std::uint64_t bytes_in, bytes_out;  // bodies

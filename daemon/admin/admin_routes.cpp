@@ -1,0 +1,406 @@
+#include "admin/admin_routes.hpp"
+
+#include <Poco/JSON/Array.h>
+#include <Poco/JSON/Object.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <fstream>
+#include <sstream>
+
+#include "config/loader.hpp"
+#include "larder/abi.hpp"
+#include "routing/route_table.hpp"
+#include "storage-kit/cursor.hpp"
+#include "storage-kit/json.hpp"
+
+namespace larder::admin {
+namespace {
+
+using plugin_host::PluginStatus;
+using plugin_host::State;
+using Poco::JSON::Array;
+using Object = Poco::JSON::Object;
+
+Object object() { return Object(Poco::JSON_PRESERVE_KEY_ORDER); }
+
+Response json(const Object& body, int status = 200) {
+    std::ostringstream text;
+    body.stringify(text);
+    Response response;
+    response.status = status;
+    response.headers.emplace_back("Content-Type", "application/json");
+    response.headers.emplace_back("Cache-Control", "no-store");
+    response.body = text.str();
+    return response;
+}
+
+std::string time_text(std::int64_t unix_ms) {
+    const std::time_t seconds = unix_ms / 1000;
+    std::tm tm{};
+    gmtime_r(&seconds, &tm);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", tm.tm_year + 1900,
+                       tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, unix_ms % 1000);
+}
+
+std::int64_t now_ms() {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
+
+// In the words of /readyz: ok degraded failed disabled read-only.
+std::string_view readiness_word(State state) {
+    switch (state) {
+        case State::running: return "ok";
+        case State::degraded: return "degraded";
+        case State::read_only: return "read-only";
+        case State::disabled: return "disabled";
+        default: return "failed";
+    }
+}
+
+std::uint64_t resident_bytes(std::string_view what) {
+    std::ifstream file("/proc/self/status");
+    for (std::string line; std::getline(file, line);) {
+        if (line.starts_with(what)) return std::stoull(line.substr(what.size())) * 1024;
+    }
+    return 0;
+}
+
+// The rows of a list that fall on one page, by name; `shown` makes a row.
+template <class Item, class NameOf, class Shown>
+Response page(const Request& request, std::string_view kind, const std::vector<Item>& items,
+              NameOf name_of, Shown shown) {
+    std::size_t limit = 100;
+    if (const auto text = request.query("limit")) {
+        const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
+        if (error != std::errc() || end != text->data() + text->size() || limit < 1 ||
+            limit > 1000) {
+            throw Error(Errc::bad_request, "invalid-parameter", "limit is 1 to 1000")
+                .with("parameter", "\"limit\"");
+        }
+    }
+    std::string after;
+    if (const auto text = request.query("cursor")) {
+        const auto position = storage::decode_cursor(kind, *text);
+        if (!position) {
+            throw Error(Errc::bad_request, "invalid-cursor",
+                        "the cursor is not one that this list gave; begin without one");
+        }
+        after = *position;
+    }
+    Array rows;
+    std::string last;
+    Object body = object();
+    Poco::Dynamic::Var next;
+    for (const Item& item : items) {
+        const std::string& name = name_of(item);
+        if (!after.empty() && name <= after) continue;
+        if (rows.size() == limit) {
+            next = storage::encode_cursor(kind, last);
+            break;
+        }
+        rows.add(shown(item));
+        last = name;
+    }
+    body.set("items", rows);
+    body.set("next", next);
+    return json(body);
+}
+
+Object describe_route(const routing::Endpoint& endpoint) {
+    static constexpr std::string_view kPermissions[] = {"",      "open",    "read",
+                                                        "write", "execute", "admin"};
+    Object row = object();
+    row.set("method", std::string(routing::method_name(endpoint.route.method)));
+    row.set("path", std::string(endpoint.route.pattern));
+    row.set("permission",
+            std::string(kPermissions[static_cast<std::size_t>(endpoint.route.permission)]));
+    row.set("summary", std::string(endpoint.route.summary));
+    return row;
+}
+
+Object describe_setting(const config::Shown& entry) {
+    Object row = object();
+    row.set("section", entry.section);
+    row.set("key", entry.key);
+    row.set("value", entry.value);
+    Object origin = object();
+    origin.set("kind", std::string(config::kind_word(entry.origin.kind)));
+    if (entry.origin.kind == config::Origin::Kind::file) {
+        origin.set("file", entry.origin.place);
+        origin.set("line", entry.origin.line);
+    } else if (!entry.origin.place.empty()) {
+        origin.set("variable", entry.origin.place);
+    }
+    row.set("origin", origin);
+    row.set("default", entry.fallback);
+    row.set("type", entry.type);
+    row.set("live", entry.live);
+    row.set("secret", entry.secret);
+    row.set("says", entry.says);
+    return row;
+}
+
+Object describe_plugin(const PluginStatus& plugin, const config::Configuration& configuration) {
+    Object row = object();
+    const PluginEntry* entry = plugin.library->entry;
+    row.set("name", plugin.name);
+    row.set("version",
+            entry != nullptr ? Poco::Dynamic::Var(entry->version) : Poco::Dynamic::Var());
+    row.set("api_version",
+            fmt::format("{}.{}", plugin.library->stamp.api_major, plugin.library->stamp.api_minor));
+    row.set("summary", entry != nullptr ? entry->summary : "");
+    row.set("file", plugin.library->path);
+    row.set("state", std::string(plugin_host::state_word(plugin.standing.state)));
+    row.set("reason", plugin.standing.reason);
+    row.set("since", time_text(plugin.standing.since_ms));
+    row.set("stuck", plugin.standing.stuck);
+    row.set("enabled", plugin.enabled);
+    Object choice = object();
+    const auto section = configuration.find(plugin.name);
+    const auto* item = section != nullptr ? section->find("enabled") : nullptr;
+    choice.set("configured", item != nullptr && section->flag("enabled"));
+    choice.set("origin", item != nullptr ? config::to_string(item->origin) : "");
+    choice.set("chosen", Poco::Dynamic::Var());
+    row.set("choice", choice);
+    Array routes;
+    for (const auto& endpoint : plugin.endpoints) routes.add(describe_route(*endpoint));
+    row.set("routes", routes);
+    Array settings;
+    for (const auto& shown : configuration.entries()) {
+        if (shown.section == plugin.name) settings.add(describe_setting(shown));
+    }
+    row.set("settings", settings);
+    return row;
+}
+
+double seconds(std::chrono::milliseconds duration) {
+    return static_cast<double>(duration.count()) / 1000;
+}
+
+Poco::Dynamic::Var number_of(const config::Section& section, const Setting& setting) {
+    const std::string_view type(setting.type);
+    if (type == "bytes") return static_cast<Poco::UInt64>(section.bytes(setting.key));
+    if (type == "integer") return static_cast<Poco::Int64>(section.integer(setting.key));
+    if (type == "duration") return seconds(section.duration(setting.key));
+    return {};
+}
+
+}  // namespace
+
+void AdminRoutes::declare(Routes& routes) {
+    const auto bind = [this](auto method) {
+        return [this, method](const Request& request) { return (this->*method)(request); };
+    };
+    const auto get = [](std::string_view pattern, Permission permission, std::string_view summary,
+                        std::string_view queries = {}) {
+        return Route{Method::get, pattern, permission, summary, queries, "", "", 1U << 20U, ""};
+    };
+    // Alive means that an I/O thread answers, whatever the workers do.
+    routes.prompt(
+        get("/healthz", Permission::open, "Whether the process serves"),
+        [this](const Request& request, Reply reply) { std::move(reply).send(health(request)); });
+    routes.prompt(
+        get("/readyz", Permission::open, "Whether all that is enabled works"),
+        [this](const Request& request, Reply reply) { std::move(reply).send(readiness(request)); });
+    routes.blocking(get("/api/status", Permission::read, "The daemon at a glance"),
+                    bind(&AdminRoutes::status));
+    routes.blocking(
+        get("/api/plugins", Permission::read, "The plugins and how they stand", "limit,cursor"),
+        bind(&AdminRoutes::plugins));
+    routes.blocking(get("/api/plugins/{name}", Permission::read, "One plugin"),
+                    bind(&AdminRoutes::plugin));
+    routes.blocking(get("/api/limits", Permission::read, "Every limit in force"),
+                    bind(&AdminRoutes::limits));
+    routes.blocking(get("/api/config", Permission::admin, "Settings in force and their origin"),
+                    bind(&AdminRoutes::configuration));
+    routes.blocking({Method::post, "/api/reload", Permission::admin,
+                     "Read the configuration anew and apply what may change while running", "",
+                     "application/json", "", 1U << 20U, ""},
+                    bind(&AdminRoutes::reload));
+    routes.blocking(get("/metrics", Permission::read, "Counters and histograms, for Prometheus"),
+                    bind(&AdminRoutes::metrics));
+}
+
+Response AdminRoutes::health(const Request& /*request*/) const {
+    Response response;
+    response.headers.emplace_back("Content-Type", "application/json");
+    response.headers.emplace_back("Cache-Control", "no-store");
+    response.body = std::string(R"({"status":"ok"})");
+    return response;
+}
+
+Response AdminRoutes::readiness(const Request& request) const {
+    const bool reasons = request.may(Permission::read, "status");
+    bool ready = true;
+    Array items;
+    for (const PluginStatus& plugin : sources_.plugins.status()) {
+        const bool off = !plugin.enabled && plugin.standing.state != State::running;
+        const std::string_view word = off ? "disabled" : readiness_word(plugin.standing.state);
+        ready = ready && word != "failed" && word != "read-only";
+        Object item = object();
+        item.set("name", plugin.name);
+        item.set("kind", "plugin");
+        item.set("state", std::string(word));
+        item.set("since", time_text(plugin.standing.since_ms));
+        if (reasons) item.set("reason", plugin.standing.reason);
+        items.add(item);
+    }
+    Object body = object();
+    body.set("status", ready ? "ready" : "not-ready");
+    body.set("items", items);
+    return json(body, ready ? 200 : 503);
+}
+
+Response AdminRoutes::status(const Request& /*request*/) const {
+    Object body = object();
+    body.set("version", sources_.version);
+    body.set("api_version", fmt::format("{}.{}", kApiMajor, kApiMinor));
+    body.set("pid", static_cast<Poco::Int64>(getpid()));
+    body.set("started_at", time_text(sources_.started_ms));
+    body.set("uptime", static_cast<double>(now_ms() - sources_.started_ms) / 1000);
+    Array listeners;
+    for (const auto& address : sources_.server.addresses()) listeners.add(address);
+    body.set("listeners", listeners);
+    body.set("data_directory", sources_.data_directory);
+    const http::Stats stats = sources_.server.stats();
+    Object connections = object();
+    connections.set("open", stats.connections_open);
+    connections.set("total", stats.connections_total);
+    connections.set("refused", stats.connections_refused);
+    body.set("connections", connections);
+    body.set("requests_total", stats.requests_total);
+    Object memory = object();
+    memory.set("resident", resident_bytes("VmRSS:"));
+    memory.set("anonymous", resident_bytes("RssAnon:"));
+    body.set("memory", memory);
+    Object workers = object();
+    workers.set("running", sources_.workers.running());
+    workers.set("queued", sources_.workers.queued());
+    body.set("workers", workers);
+    Array plugins;
+    for (const PluginStatus& plugin : sources_.plugins.status()) {
+        Object row = object();
+        row.set("name", plugin.name);
+        row.set("version", plugin.library->entry != nullptr ? plugin.library->entry->version : "");
+        row.set("state", std::string(plugin_host::state_word(plugin.standing.state)));
+        plugins.add(row);
+    }
+    body.set("plugins", plugins);
+    return json(body);
+}
+
+Response AdminRoutes::plugins(const Request& request) const {
+    auto all = sources_.plugins.status();
+    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    const auto configuration = sources_.configuration();
+    return page(
+        request, "plugins", all,
+        [](const PluginStatus& plugin) -> const std::string& { return plugin.name; },
+        [&](const PluginStatus& plugin) { return describe_plugin(plugin, configuration); });
+}
+
+Response AdminRoutes::plugin(const Request& request) const {
+    for (const PluginStatus& plugin : sources_.plugins.status()) {
+        if (plugin.name == request.param("name")) {
+            return json(describe_plugin(plugin, sources_.configuration()));
+        }
+    }
+    throw Error(Errc::not_found, "plugin-not-found",
+                "no file in the plugin folders is a plugin of this name");
+}
+
+Response AdminRoutes::limits(const Request& /*request*/) const {
+    const auto configuration = sources_.configuration();
+    const auto http = configuration.section("http");
+    const auto daemon = configuration.section("daemon");
+    const http::Options defaults;
+    Object body = object();
+    body.set("header_section", defaults.max_head);
+    body.set("target", defaults.max_target);
+    body.set("head_timeout", seconds(http->duration("head_timeout")));
+    body.set("body_timeout", seconds(http->duration("body_timeout")));
+    body.set("idle_timeout", seconds(http->duration("idle_timeout")));
+    body.set("max_connections", http->integer("max_connections"));
+    body.set("worker_threads", daemon->integer("worker_threads"));
+    body.set("worker_queue", daemon->integer("worker_queue"));
+    body.set("list_limit", 1000);
+    body.set("list_limit_default", 100);
+    body.set("json_depth", storage::json::kMaxDepth);
+    Object plugins = object();
+    Array routes;
+    for (const PluginStatus& plugin : sources_.plugins.status()) {
+        const auto section = configuration.find(plugin.name);
+        if (section == nullptr || plugin.library->entry == nullptr) continue;
+        Object numbers = object();
+        for (std::size_t i = 0; i < plugin.library->entry->setting_count; ++i) {
+            const Setting& setting = plugin.library->entry->settings[i];
+            const auto number = number_of(*section, setting);
+            if (!number.isEmpty()) numbers.set(setting.key, number);
+        }
+        plugins.set(plugin.name, numbers);
+        for (const auto& endpoint : plugin.endpoints) {
+            Object row = object();
+            row.set("method", std::string(routing::method_name(endpoint->route.method)));
+            row.set("path", std::string(endpoint->route.pattern));
+            row.set("body", endpoint->route.max_body);
+            routes.add(row);
+        }
+    }
+    body.set("body", std::uint64_t{1} << 20U);
+    body.set("routes", routes);
+    body.set("plugins", plugins);
+    return json(body);
+}
+
+Response AdminRoutes::configuration(const Request& /*request*/) const {
+    Array items;
+    for (const auto& entry : sources_.configuration().entries()) items.add(describe_setting(entry));
+    Object body = object();
+    body.set("items", items);
+    body.set("next", Poco::Dynamic::Var());
+    return json(body);
+}
+
+Response AdminRoutes::reload(const Request& /*request*/) {
+    const auto rows = [](const std::vector<config::Change>& changes) {
+        Array array;
+        for (const config::Change& change : changes) {
+            Object row = object();
+            row.set("section", change.section);
+            row.set("key", change.key);
+            row.set("before", change.before);
+            row.set("after", change.after);
+            array.add(row);
+        }
+        return array;
+    };
+    try {
+        const config::Changes changes = sources_.reload();
+        Object body = object();
+        body.set("applied", rows(changes.applied));
+        body.set("needs_restart", rows(changes.needs_restart));
+        return json(body);
+    } catch (const config::ConfigError& error) {
+        const config::Fault& first = error.faults().front();
+        throw Error(Errc::unprocessable, "invalid-configuration", error.what())
+            .with("file", storage::json::quoted(first.file))
+            .with("line", std::to_string(first.line))
+            .with("key", storage::json::quoted(first.key));
+    }
+}
+
+Response AdminRoutes::metrics(const Request& request) const {
+    const observe::Format format = observe::format_for(request.header("Accept").value_or(""));
+    Response response;
+    response.headers.emplace_back("Content-Type", observe::content_type(format));
+    response.body = sources_.metrics.text(format);
+    return response;
+}
+
+}  // namespace larder::admin

@@ -1,0 +1,386 @@
+#include "daemon.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <future>
+#include <thread>
+
+#include "plugin_host/claims.hpp"
+#include "plugin_host/library.hpp"
+#include "plugin_host/route_collector.hpp"
+#include "storage-kit/file_system.hpp"
+#include "system/inherited_sockets.hpp"
+
+namespace larder {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr auto kLeaveInPeace = std::chrono::milliseconds(1000);
+constexpr auto kAfterCut = std::chrono::seconds(2);  // for what a cut connection lets go of
+
+std::int64_t now_ms() {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
+
+std::vector<std::string> plugin_folders(const config::Section& daemon) {
+    const fs::path own = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "lib" /
+                         "larder" / "plugins";
+    std::vector<std::string> folders{own.string()};
+    for (auto& folder : daemon.list("plugin_dirs")) {
+        if (folder != folders.front()) folders.push_back(std::move(folder));
+    }
+    return folders;
+}
+
+std::size_t reactors_of(const config::Section& http) {
+    const auto wanted = static_cast<std::size_t>(http.integer("reactors"));
+    return wanted > 0 ? wanted : std::max(1U, std::thread::hardware_concurrency());
+}
+
+http::Options front_options(const config::Section& http) {
+    http::Options options;
+    options.reactors = reactors_of(http);
+    options.max_connections = static_cast<std::size_t>(http.integer("max_connections"));
+    options.head_timeout = http.duration("head_timeout");
+    options.body_timeout = http.duration("body_timeout");
+    options.idle_timeout = http.duration("idle_timeout");
+    return options;
+}
+
+bool has_tls(const config::Section& http) { return !http.text("tls_certificate").empty(); }
+
+std::string socket_path(const config::Section& http, const std::string& data_directory) {
+    if (!http.text("socket").empty()) return http.text("socket");
+    const char* runtime = std::getenv("RUNTIME_DIRECTORY");
+    return runtime != nullptr && *runtime != '\0' ? fmt::format("{}/larder.sock", runtime)
+                                                  : data_directory + "/larder.sock";
+}
+
+// What a stranger could reach wants both credentials and encryption, unless the admin says
+// otherwise.
+void require_safe_listeners(const config::Configuration& configuration) {
+    const auto http = configuration.section("http");
+    if (http->text("tls_certificate").empty() != http->text("tls_key").empty()) {
+        throw Error(Errc::unprocessable, "half-tls",
+                    "http.tls_certificate and http.tls_key go together; set both or neither");
+    }
+    const bool safe = configuration.section("auth")->flag("enabled") && has_tls(*http);
+    if (safe || http->flag("allow_insecure")) return;
+    for (const auto& address : http->list("listen")) {
+        if (address.starts_with("unix:") || access::is_loopback_name(access::host_of(address))) {
+            continue;
+        }
+        throw Error(
+            Errc::unprocessable, "insecure-listener",
+            fmt::format("http.listen = {} can be reached from other machines, which wants "
+                        "auth.enabled = true and http.tls_certificate; listen on 127.0.0.1, set "
+                        "both, or accept the risk with http.allow_insecure = true",
+                        address));
+    }
+}
+
+std::shared_ptr<const access::Access> access_of(const config::Configuration& configuration) {
+    const auto http = configuration.section("http");
+    access::Policy policy;
+    policy.auth_enabled = configuration.section("auth")->flag("enabled");
+    policy.own_uid = geteuid();
+    for (const auto& address : http->list("listen")) {
+        if (address.starts_with("unix:")) continue;
+        const std::string host = access::host_of(address);
+        if (host == "0.0.0.0" || host == "::" || host == "*") policy.any_address = true;
+        policy.own_hosts.push_back(host);
+    }
+    const auto lower_list = [&](const char* key) {
+        auto list = http->list(key);
+        for (auto& text : list) {
+            std::transform(text.begin(), text.end(), text.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+        }
+        return list;
+    };
+    policy.allowed_hosts = lower_list("allowed_hosts");
+    policy.allowed_origins = lower_list("allowed_origins");
+    return std::make_shared<access::Access>(std::move(policy));
+}
+
+// A configuration of these sources, whole and safe to put in force.
+config::Configuration read_configuration(config::Loader& loader,
+                                         const std::vector<plugin_host::Library>& libraries) {
+    auto configuration = loader.with_plugins(plugin_host::declarations_of(libraries));
+    require_safe_listeners(configuration);
+    return configuration;
+}
+
+std::vector<plugin_host::Library> find_plugins(const config::Loader& loader) {
+    auto libraries = plugin_host::load_libraries(plugin_folders(*loader.own().section("daemon")));
+    plugin_host::settle_claims(libraries);
+    return libraries;
+}
+
+}  // namespace
+
+const char* const kVersion = LARDER_VERSION;
+
+std::vector<std::string> Daemon::check(const config::Sources& sources) {
+    config::Loader loader(sources);
+    read_configuration(loader, find_plugins(loader));
+    return loader.warnings();
+}
+
+Daemon::Daemon(const config::Sources& sources, bool background)
+    : sources_(sources), own_(*new routing::Owner) {
+    config::Loader loader(sources_);
+    libraries_ = find_plugins(loader);
+    configuration_ = read_configuration(loader, libraries_);
+    open_data_directory();
+    open_logs(background);
+    for (const auto& warning : loader.warnings()) log_->write(Level::warning, warning);
+
+    const auto http = configuration_.section("http");
+    const auto settings = configuration_.section("daemon");
+    const std::size_t reactors = reactors_of(*http);
+    http_metrics_ = std::make_unique<observe::HttpMetrics>(reactors);
+    unmatched_ = &http_metrics_->series("(no route)", "(any)");
+    set_access_log(settings->flag("access_log"));
+    workers_ = std::make_unique<jobs::WorkerPool>(
+        static_cast<std::size_t>(settings->integer("worker_threads")),
+        static_cast<std::size_t>(settings->integer("worker_queue")), [this](std::string_view what) {
+            log_->write(Level::error, fmt::format("a task on a worker threw: {}", what));
+        });
+    dispatcher_ = std::make_unique<routing::Dispatcher>(
+        reactors, *workers_,
+        [this](const http::Ended& ended, const routing::Endpoint* endpoint,
+               std::string_view principal) { observe(ended, endpoint, principal); });
+    server_ = std::make_unique<http::Server>(
+        front_options(*http), *dispatcher_,
+        [this](Task task) { return workers_->post(std::move(task)); },
+        [log = &log_for("http")](Level level, std::string_view text) { log->write(level, text); });
+    supervisor_ = std::make_unique<plugin_host::Supervisor>(
+        plugin_host::Surroundings{data_directory_, *workers_, services_, metrics_, *http_metrics_},
+        [this](const std::string& source) -> Log& { return log_for(source); });
+    listen();
+}
+
+Daemon::~Daemon() = default;
+
+void Daemon::open_data_directory() {
+    data_directory_ = configuration_.section("daemon")->text("data_dir");
+    try {
+        storage::FileSystem::real().make_directory(data_directory_);
+    } catch (const std::system_error& error) {
+        throw Error(Errc::unavailable, "data-directory",
+                    fmt::format("data directory {} cannot be made: {}; make it, or name another "
+                                "with --data-dir",
+                                data_directory_, error.code().message()));
+    }
+    data_directory_ = fs::canonical(data_directory_);
+    lock_ = std::make_unique<storage::FolderLock>(data_directory_);
+}
+
+void Daemon::open_logs(bool background) {
+    const auto settings = configuration_.section("daemon");
+    observe::LogOptions options;
+    if (background || settings->text("log_target") == "files") {
+        options.folder = data_directory_ + "/logs";
+    }
+    options.level = observe::level_of(settings->text("log_level")).value_or(Level::info);
+    log_writer_ = std::make_unique<observe::LogWriter>(options);
+    observe::attach_poco(*log_writer_);
+    log_ = &log_for("larderd");
+    own_.name = "larderd";
+    own_.log = log_;
+    own_.gate.open();
+}
+
+Log& Daemon::log_for(const std::string& source) {
+    const std::scoped_lock lock(logs_mutex_);
+    auto& log = logs_[source];
+    if (!log) log = std::make_unique<observe::NamedLog>(*log_writer_, source);
+    return *log;
+}
+
+void Daemon::set_access_log(bool on) {
+    if (on && !access_log_) {
+        access_log_ = std::make_unique<observe::AccessLog>(
+            data_directory_ + "/logs/access.log", reactors_of(*configuration_.section("http")),
+            observe::logger_for(*log_writer_, "access"));
+    }
+    logs_access_.store(on, std::memory_order_release);
+}
+
+void Daemon::listen() {
+    const auto http = configuration_.section("http");
+    const bool tls = has_tls(*http);
+    if (tls) server_->use_certificate(http->text("tls_certificate"), http->text("tls_key"));
+    const auto inherited = system::inherited_sockets(tls);
+    for (const auto& spec : inherited) server_->listen(spec);
+    if (inherited.empty()) {
+        for (const auto& address : http->list("listen")) {
+            server_->listen({address, -1, tls && !address.starts_with("unix:")});
+        }
+    }
+    server_->listen({"unix:" + socket_path(*http, data_directory_), -1, false});
+}
+
+void Daemon::start() {
+    const auto configuration = this->configuration();
+    access_ = access_of(configuration);
+    admin_ = std::make_unique<admin::AdminRoutes>(admin::Sources{
+        *supervisor_, *server_, *workers_, metrics_, [this] { return this->configuration(); },
+        [this] { return reload(); }, kVersion, data_directory_, now_ms()});
+    plugin_host::RouteCollector routes(own_, {}, *http_metrics_);
+    admin_->declare(routes);
+    collect_values();
+    supervisor_->take(libraries_);
+    supervisor_->publish_to(
+        [this](std::shared_ptr<const routing::RouteTable> table) { publish(std::move(table)); },
+        routes.take());
+    supervisor_->start_all(configuration);
+    server_->start();
+    serving_ = true;
+    publish(table_);
+    for (const auto& address : addresses()) {
+        log_->write(Level::info, fmt::format("listening on {}", address));
+    }
+}
+
+// Each reactor gets a table of its own, so that none shares a count with another.
+void Daemon::publish(std::shared_ptr<const routing::RouteTable> table) {
+    const std::scoped_lock lock(publish_mutex_);
+    table_ = std::move(table);
+    const auto set = [this](std::size_t reactor) {
+        dispatcher_->set_view(reactor, {std::make_shared<routing::RouteTable>(
+                                            table_->endpoints(), table_->all_unavailable()),
+                                        std::make_shared<access::Access>(*access_)});
+    };
+    if (serving_) {
+        server_->on_each_reactor(set);
+    } else {
+        for (std::size_t i = 0; i < server_->reactors(); ++i) set(i);
+    }
+}
+
+void Daemon::collect_values() {
+    own_metrics_ = std::make_unique<observe::MetricsOwner>(metrics_);
+    own_metrics_->collect(observe::collect_process);
+    own_metrics_->collect([this](observe::Exposition& page) { http_metrics_->collect(page); });
+    own_metrics_->collect([this](observe::Exposition& page) {
+        const http::Stats stats = server_->stats();
+        page.gauge("larder_connections_open", "Connections open now.", {},
+                   static_cast<double>(stats.connections_open));
+        page.counter("larder_connections_total", "Connections taken.", {}, stats.connections_total);
+        page.counter("larder_connections_refused_total",
+                     "Connections refused because too many were open.", {},
+                     stats.connections_refused);
+        page.gauge("larder_workers_running", "Workers with a task.", {},
+                   static_cast<double>(workers_->running()));
+        page.gauge("larder_worker_queue", "Tasks that wait for a worker.", {},
+                   static_cast<double>(workers_->queued()));
+    });
+}
+
+config::Configuration Daemon::configuration() const {
+    const std::scoped_lock lock(mutex_);
+    return configuration_;
+}
+
+std::vector<std::string> Daemon::addresses() const { return server_->addresses(); }
+
+config::Changes Daemon::reload() {
+    const std::scoped_lock one_at_a_time(reload_mutex_);
+    config::Loader loader(sources_);
+    const auto fresh = read_configuration(loader, libraries_);
+    for (const auto& warning : loader.warnings()) log_->write(Level::warning, warning);
+    config::Changes changes = config::changes(configuration(), fresh);
+    const auto http = changes.in_force.section("http");
+    const auto settings = changes.in_force.section("daemon");
+    // What can fail comes first; from there on nothing does.
+    set_access_log(settings->flag("access_log"));
+    if (has_tls(*http)) {
+        server_->use_certificate(http->text("tls_certificate"), http->text("tls_key"));
+    }
+    {
+        const std::scoped_lock lock(mutex_);
+        configuration_ = changes.in_force;
+    }
+    log_writer_->set_level(observe::level_of(settings->text("log_level")).value_or(Level::info));
+    server_->update(front_options(*http));
+    {
+        const std::scoped_lock lock(publish_mutex_);
+        access_ = access_of(changes.in_force);
+    }
+    publish(table_);
+    for (const auto& change : changes.applied) {
+        log_->write(Level::notice,
+                    fmt::format("{}.{} is now {}", change.section, change.key, change.after));
+    }
+    for (const auto& change : changes.needs_restart) {
+        log_->write(Level::notice, fmt::format("{}.{} will be {} after a restart", change.section,
+                                               change.key, change.after));
+    }
+    return changes;
+}
+
+void Daemon::reload_by_signal() noexcept {
+    log_writer_->reopen();
+    if (access_log_) access_log_->reopen();
+    try {
+        reload();
+    } catch (const std::exception& error) {
+        log_->write(Level::error,
+                    fmt::format("not reloaded, nothing has changed: {}", error.what()));
+    }
+}
+
+bool Daemon::stop() {
+    const auto timeout = configuration().section("daemon")->duration("drain_timeout");
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    log_->write(Level::info, "stopping: requests under way are finished first");
+    auto drained = std::async(std::launch::async, [&] { return server_->drain(deadline); });
+    // Only event streams do not end by themselves: their plugins must drain. All else may finish.
+    drained.wait_for(std::min<std::chrono::milliseconds>(timeout, kLeaveInPeace));
+    supervisor_->stop_all(deadline + kAfterCut);
+    const std::size_t cut = drained.get();
+    server_->stop();
+    if (access_log_) access_log_->flush();
+    if (cut > 0) {
+        log_->write(Level::warning, fmt::format("{} connections were cut", cut));
+    }
+    log_->write(Level::info, "stopped");
+    observe::detach_poco();
+    return true;
+}
+
+void Daemon::observe(const http::Ended& ended, const routing::Endpoint* endpoint,
+                     std::string_view principal) {
+    const http::Exchange* exchange = ended.exchange;
+    const std::size_t reactor = exchange != nullptr ? exchange->reactor() : ended.reactor;
+    http_metrics_->record(endpoint != nullptr ? *endpoint->series : *unmatched_, reactor,
+                          ended.status, ended.duration, ended.bytes_in, ended.bytes_out);
+    if (!logs_access_.load(std::memory_order_acquire)) return;
+    observe::AccessLine line;
+    line.address = ended.peer->address;
+    line.user = principal;
+    line.status = ended.status;
+    line.bytes = ended.bytes_out;
+    line.duration = ended.duration;
+    line.time = std::time(nullptr);
+    if (exchange != nullptr) {
+        const http::Head& head = exchange->head();
+        line.method = head.method;
+        line.target = head.target;
+        line.version = head.version;
+        line.referer = head.field("Referer").value_or("");
+        line.agent = head.field("User-Agent").value_or("");
+        line.request_id = exchange->id();
+    }
+    access_log_->write(reactor, line);
+}
+
+}  // namespace larder

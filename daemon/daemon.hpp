@@ -1,0 +1,95 @@
+// The daemon, put together: configuration, logs, workers, front, dispatcher, plugins, admin routes;
+// and how it starts, reloads and stops. Each of them lives in a folder of its own.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "access/access.hpp"
+#include "admin/admin_routes.hpp"
+#include "config/configuration.hpp"
+#include "config/loader.hpp"
+#include "http/http.hpp"
+#include "jobs/worker_pool.hpp"
+#include "observe/access_log.hpp"
+#include "observe/http_metrics.hpp"
+#include "observe/log.hpp"
+#include "observe/metrics.hpp"
+#include "plugin_host/supervisor.hpp"
+#include "routing/dispatcher.hpp"
+#include "storage-kit/folder_lock.hpp"
+
+namespace larder {
+
+extern const char* const kVersion;
+
+class Daemon {
+public:
+    // Reads and judges everything that could be wrong, takes the data directory. Throws
+    // config::ConfigError, Error. `background`: there is no stderr to log to.
+    Daemon(const config::Sources& sources, bool background);
+    ~Daemon();
+    Daemon(const Daemon&) = delete;
+    Daemon& operator=(const Daemon&) = delete;
+
+    // Judges the configuration alone; returns warnings. Throws config::ConfigError, Error.
+    static std::vector<std::string> check(const config::Sources& sources);
+
+    config::Configuration configuration() const;  // in force [any]
+    std::vector<std::string> addresses() const;   // after start()
+    void start();                                 // serves when it returns [control]
+    // Reads the sources anew and applies what may change while running, all or nothing. Throws
+    // config::ConfigError, Error: then nothing has changed. [worker, control]
+    config::Changes reload();
+    void reload_by_signal() noexcept;  // and logs what came of it [control]
+    bool stop();                       // drains; false when something had to be cut [control]
+
+private:
+    void open_data_directory();
+    void open_logs(bool background);
+    void set_access_log(bool on);
+    void listen();
+    void collect_values();
+    void publish(std::shared_ptr<const routing::RouteTable> table);
+    void observe(const http::Ended& ended, const routing::Endpoint* endpoint,
+                 std::string_view principal);
+    Log& log_for(const std::string& source);
+
+    const config::Sources sources_;
+    std::vector<plugin_host::Library> libraries_;  // fixed after construction
+    std::string data_directory_;                   // likewise
+
+    std::mutex reload_mutex_;  // one reload at a time
+    mutable std::mutex mutex_;
+    config::Configuration configuration_;  // guarded by mutex_
+    std::mutex publish_mutex_;
+    std::shared_ptr<const routing::RouteTable> table_;  // guarded by publish_mutex_
+    std::shared_ptr<const access::Access> access_;      // likewise
+    bool serving_ = false;                              // set once, before others can look
+
+    // In the order in which they need each other; gone in the opposite one.
+    std::unique_ptr<storage::FolderLock> lock_;
+    std::unique_ptr<observe::LogWriter> log_writer_;
+    std::mutex logs_mutex_;
+    std::map<std::string, std::unique_ptr<observe::NamedLog>> logs_;  // guarded by logs_mutex_
+    Log* log_ = nullptr;
+    observe::Registry metrics_;
+    std::unique_ptr<observe::HttpMetrics> http_metrics_;
+    observe::RouteSeries* unmatched_ = nullptr;
+    std::unique_ptr<observe::AccessLog> access_log_;  // made when first wanted, then kept
+    std::atomic<bool> logs_access_{false};
+    std::unique_ptr<jobs::WorkerPool> workers_;
+    plugin_host::ServiceRegistry services_;
+    std::unique_ptr<routing::Dispatcher> dispatcher_;
+    std::unique_ptr<plugin_host::Supervisor> supervisor_;
+    std::unique_ptr<http::Server> server_;
+    std::unique_ptr<observe::MetricsOwner> own_metrics_;
+    std::unique_ptr<admin::AdminRoutes> admin_;
+    routing::Owner& own_;  // outlives this: late answers still look at it
+};
+
+}  // namespace larder

@@ -1,0 +1,99 @@
+#include "plugin_host/claims.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "routing/route_table.hpp"
+
+namespace larder::plugin_host {
+namespace {
+
+// What the daemon serves itself.
+constexpr std::array<std::string_view, 11> kOwnPrefixes = {
+    "/api/status", "/api/plugins", "/api/limits",    "/api/config", "/api/reload", "/api/storage",
+    "/api/alerts", "/api/users",   "/api/scheduler", "/api/tokens", "/api/whoami"};
+
+bool overlaps(std::string_view a, std::string_view b) {
+    // "config/" claims all below it; "storage.json" only itself.
+    return a == b || (a.ends_with('/') && b.starts_with(a)) ||
+           (b.ends_with('/') && a.starts_with(b));
+}
+
+bool prefix_overlaps(std::string_view a, std::string_view b) {
+    const auto under = [](std::string_view path, std::string_view prefix) {
+        return path.starts_with(prefix) &&
+               (path.size() == prefix.size() || path[prefix.size()] == '/');
+    };
+    return under(a, b) || under(b, a);
+}
+
+std::string clash(const Library& library, const Library& earlier) {
+    if (earlier.name == library.name) {
+        return fmt::format("{} is a plugin '{}' already; remove one of the two files",
+                           std::filesystem::path(earlier.path).filename().string(), library.name);
+    }
+    for (const auto mine : routing::split_list(library.entry->path_prefixes)) {
+        for (const auto theirs : routing::split_list(earlier.entry->path_prefixes)) {
+            if (!prefix_overlaps(mine, theirs)) continue;
+            return fmt::format("its path prefix {} meets {} of plugin {}; remove one of the two",
+                               mine, theirs, earlier.name);
+        }
+    }
+    for (const auto mine : routing::split_list(library.entry->data_claims)) {
+        for (const auto theirs : routing::split_list(earlier.entry->data_claims)) {
+            if (!overlaps(mine, theirs)) continue;
+            return fmt::format("its data {} meets {} of plugin {}; remove one of the two", mine,
+                               theirs, earlier.name);
+        }
+    }
+    return {};
+}
+
+std::string fault_of_prefixes(const Library& library) {
+    for (const auto prefix : routing::split_list(library.entry->path_prefixes)) {
+        const bool ours = std::any_of(kOwnPrefixes.begin(), kOwnPrefixes.end(),
+                                      [&](auto own) { return prefix_overlaps(prefix, own); });
+        if (!ours && prefix.starts_with("/api/")) continue;
+        return fmt::format(
+            "its path prefix {} is not its to claim; choose one below /api/ that the "
+            "daemon does not serve itself",
+            prefix);
+    }
+    return {};
+}
+
+}  // namespace
+
+void settle_claims(std::vector<Library>& libraries) {
+    for (std::size_t i = 0; i < libraries.size(); ++i) {
+        if (!libraries[i].is_taken()) continue;
+        libraries[i].refusal = fault_of_prefixes(libraries[i]);
+        for (std::size_t j = 0; j < i && libraries[i].refusal.empty(); ++j) {
+            if (libraries[j].is_taken()) libraries[i].refusal = clash(libraries[i], libraries[j]);
+        }
+    }
+}
+
+std::vector<config::Declaration> declarations_of(const std::vector<Library>& libraries) {
+    std::vector<config::Declaration> declarations;
+    for (const Library& library : libraries) {
+        const bool repeated =
+            std::any_of(declarations.begin(), declarations.end(),
+                        [&](const auto& earlier) { return earlier.section == library.name; });
+        if (repeated) continue;
+        config::Declaration declaration;
+        declaration.section = library.name;
+        if (library.entry != nullptr) {
+            declaration.settings = {library.entry->settings, library.entry->setting_count};
+        }
+        declaration.enabled_by_default = library.built_in;
+        declaration.known = library.entry != nullptr;
+        declarations.push_back(std::move(declaration));
+    }
+    return declarations;
+}
+
+}  // namespace larder::plugin_host

@@ -1,0 +1,40 @@
+#include "plugin_host/route_collector.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace larder::plugin_host {
+
+RouteCollector::RouteCollector(routing::Owner& owner, std::string_view prefixes,
+                               observe::HttpMetrics& metrics)
+    : owner_(owner), prefixes_(routing::split_list(prefixes)), metrics_(metrics) {}
+
+void RouteCollector::prompt(Route route, PromptHandler handler) { add(route, std::move(handler)); }
+void RouteCollector::blocking(Route route, BlockingHandler handler) {
+    add(route, std::move(handler));
+}
+void RouteCollector::upload(Route route, UploadHandler handler) { add(route, std::move(handler)); }
+
+template <class Handler> void RouteCollector::add(Route route, Handler handler) {
+    const auto under = [&](std::string_view prefix) {
+        return route.pattern.starts_with(prefix) &&
+               (route.pattern.size() == prefix.size() || route.pattern[prefix.size()] == '/');
+    };
+    if (!prefixes_.empty() && std::none_of(prefixes_.begin(), prefixes_.end(), under)) {
+        throw Error(Errc::internal, "foreign-route",
+                    fmt::format("route {} lies under none of the entry's path_prefixes ({})",
+                                route.pattern, fmt::join(prefixes_, ", ")));
+    }
+    if (route.method == Method::head || route.method == Method::options) {
+        throw Error(
+            Errc::internal, "host-method",
+            fmt::format("route {}: HEAD and OPTIONS are answered by the host", route.pattern));
+    }
+    endpoints_.push_back(std::make_shared<routing::Endpoint>(routing::Endpoint{
+        route, routing::parse_pattern(route.pattern), routing::split_list(route.queries),
+        routing::split_list(route.media_types), std::move(handler), &owner_,
+        &metrics_.series(route.pattern, routing::method_name(route.method))}));
+}
+
+}  // namespace larder::plugin_host

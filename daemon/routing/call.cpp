@@ -1,0 +1,177 @@
+#include "routing/call.hpp"
+
+#include <fmt/format.h>
+#include <strings.h>
+
+#include <algorithm>
+
+#include "http/problem.hpp"
+#include "routing/conditions.hpp"
+
+namespace larder::routing {
+
+Call::Call(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const RouteTable> table,
+           const Match& match, std::string_view principal)
+    : exchange_(std::move(exchange)),
+      table_(std::move(table)),
+      endpoint_(match.endpoint),
+      principal_(principal),
+      values_(match.values) {}
+
+void Call::decode(const Match& match) {
+    const std::string_view target = exchange_->head().target;
+    const std::size_t mark = std::min(target.find('?'), target.size());
+    if (target.find_first_of("%+") == std::string_view::npos && mark == target.size()) return;
+    decoded_.reserve(target.size());  // decoding never grows, so views into it stay good
+    const auto decode_one = [this](std::string_view text, bool query) -> std::string_view {
+        if (text.find('%') == std::string_view::npos &&
+            (!query || text.find('+') == std::string_view::npos)) {
+            return text;
+        }
+        const std::size_t begin = decoded_.size();
+        if (percent_decode(text, decoded_, query)) return std::string_view(decoded_).substr(begin);
+        if (query) {
+            throw Error(Errc::bad_request, "invalid-parameter",
+                        "a query parameter has a malformed %-escape or a NUL")
+                .with("parameter", http::json_quoted(text));
+        }
+        throw Error(Errc::bad_request, "bad-request", "the path has a malformed %-escape or a NUL");
+    };
+    for (std::size_t i = 0; i < match.value_count; ++i) {
+        values_[i] = decode_one(match.values[i], false);
+    }
+    std::string_view rest = target.substr(std::min(mark + 1, target.size()));
+    while (!rest.empty()) {
+        const std::size_t end = std::min(rest.find('&'), rest.size());
+        const std::string_view pair = rest.substr(0, end);
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+        if (pair.empty()) continue;
+        const std::size_t equals = std::min(pair.find('='), pair.size());
+        const std::string_view name = decode_one(pair.substr(0, equals), true);
+        const auto& known = endpoint_->queries;
+        if (std::find(known.begin(), known.end(), name) == known.end()) {
+            throw Error(Errc::bad_request, "invalid-parameter",
+                        known.empty() ? "this route takes no query parameters"
+                                      : fmt::format("unknown query parameter; this route takes: {}",
+                                                    fmt::join(known, ", ")))
+                .with("parameter", http::json_quoted(name));
+        }
+        query_.emplace_back(name, decode_one(pair.substr(std::min(equals + 1, pair.size())), true));
+    }
+}
+
+Reply Call::make_reply() {
+    self_ = shared_from_this();
+    return Reply(this);
+}
+
+std::string_view Call::param(std::string_view name) const {
+    std::size_t index = 0;
+    for (const Segment& segment : endpoint_->pattern.segments) {
+        if (segment.kind == Segment::Kind::fixed) continue;
+        if (segment.text == name) return values_[index];
+        ++index;
+    }
+    return {};
+}
+
+std::optional<std::string_view> Call::query(std::string_view name) const {
+    for (const auto& [key, value] : query_) {
+        if (key == name) return value;
+    }
+    return std::nullopt;
+}
+
+std::vector<std::string_view> Call::queries(std::string_view name) const {
+    std::vector<std::string_view> values;
+    for (const auto& [key, value] : query_) {
+        if (key == name) values.push_back(value);
+    }
+    return values;
+}
+
+std::optional<std::string_view> Call::header(std::string_view name) const {
+    const auto is_it = [name](const http::Field& field) {
+        return field.name.size() == name.size() &&
+               strncasecmp(field.name.data(), name.data(), name.size()) == 0;
+    };
+    const auto& fields = exchange_->head().fields;
+    const auto first = std::find_if(fields.begin(), fields.end(), is_it);
+    if (first == fields.end()) return std::nullopt;
+    if (std::find_if(first + 1, fields.end(), is_it) == fields.end()) return first->value;
+    std::string& joined = joined_.emplace_back(first->value);
+    for (auto field = first + 1; field != fields.end(); ++field) {
+        if (is_it(*field)) joined.append(", ").append(field->value);
+    }
+    return joined;
+}
+
+std::optional<std::uint64_t> Call::content_length() const noexcept {
+    return exchange_->head().content_length;
+}
+
+// Without users there are no scopes narrower than the route's own permission, judged already.
+bool Call::may(Permission /*permission*/, std::string_view /*resource*/) const { return true; }
+
+void Call::answer(Response&& response) noexcept {
+    apply_conditions(exchange_->head(), response);
+    exchange_->answer(std::move(response));
+}
+
+void Call::answer_internal_error(std::string_view what) noexcept {
+    log(Level::error, what);
+    exchange_->answer(http::problem(500, "internal",
+                                    "the daemon failed to answer; its log tells more under this "
+                                    "request id",
+                                    id()));
+}
+
+void Call::log(Level level, std::string_view message) const noexcept {
+    if (endpoint_->owner->log == nullptr) return;
+    endpoint_->owner->log->write(
+        level, fmt::format("{} {}: {} (request {})", method_name(endpoint_->route.method),
+                           endpoint_->route.pattern, message, id()));
+}
+
+void Call::send(Response&& response) noexcept {
+    const auto keep = std::move(self_);
+    phase_.fetch_or(kAnswered);
+    answer(std::move(response));
+}
+
+void Call::fail(const Error& error) noexcept {
+    const auto keep = std::move(self_);
+    phase_.fetch_or(kAnswered);
+    if (!error.internal().empty()) log(Level::warning, error.internal());
+    exchange_->answer(http::problem(error, id()));
+}
+
+std::shared_ptr<EventStream> Call::stream(StreamHead head) noexcept {
+    const auto keep = std::move(self_);
+    phase_.fetch_or(kAnswered);
+    return exchange_->stream(std::move(head));
+}
+
+void Call::drop() noexcept {
+    const auto keep = std::move(self_);
+    // While the handler runs this may be its own Reply unwinding: what it throws is the answer.
+    if ((phase_.fetch_or(kDropped) & kRunning) != 0) return;
+    answer_internal_error("the reply was dropped without an answer");
+}
+
+void Call::end_handler(const Error* thrown, std::string_view foreign) noexcept {
+    const unsigned before = phase_.fetch_and(~kRunning);
+    const bool ours = (before & kDropped) != 0;
+    if (thrown != nullptr && ours) {
+        if (!thrown->internal().empty()) log(Level::warning, thrown->internal());
+        exchange_->answer(http::problem(*thrown, id()));
+    } else if (ours) {
+        answer_internal_error(foreign.empty() ? "the reply was dropped without an answer"
+                                              : foreign);
+    } else if (thrown != nullptr || !foreign.empty()) {
+        // The reply went elsewhere first and answers, or has answered, on its own.
+        log(Level::error, thrown != nullptr ? thrown->what() : foreign);
+    }
+}
+
+}  // namespace larder::routing

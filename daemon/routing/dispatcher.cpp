@@ -1,0 +1,204 @@
+#include "routing/dispatcher.hpp"
+
+#include <fmt/format.h>
+#include <strings.h>
+
+#include <algorithm>
+#include <array>
+
+#include "http/problem.hpp"
+#include "routing/upload_session.hpp"
+
+namespace larder::routing {
+namespace {
+
+bool changes_something(std::optional<Method> method) noexcept {
+    return method != Method::get && method != Method::head && method != Method::options;
+}
+
+bool has_body(const http::Head& head) noexcept {
+    return head.chunked || head.content_length.value_or(0) > 0;
+}
+
+bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
+    return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
+}
+
+// "type/subtype" without parameters and blanks.
+std::string_view essence_of(std::string_view content_type) noexcept {
+    content_type = content_type.substr(0, content_type.find(';'));
+    while (content_type.ends_with(' ') || content_type.ends_with('\t')) {
+        content_type.remove_suffix(1);
+    }
+    return content_type;
+}
+
+// A JSON route also takes any +json type, and curl's default, whose body is JSON all the same.
+bool takes_type(const Endpoint& endpoint, std::string_view content_type) {
+    const std::string_view essence = essence_of(content_type);
+    return std::any_of(
+        endpoint.media_types.begin(), endpoint.media_types.end(), [&](std::string_view type) {
+            if (type == "*/*" || equals_ignoring_case(type, essence)) return true;
+            if (type != "application/json") return false;
+            return equals_ignoring_case(essence, "application/x-www-form-urlencoded") ||
+                   (essence.size() > 5 &&
+                    equals_ignoring_case(essence.substr(essence.size() - 5), "+json"));
+        });
+}
+
+void check_media_type(const Endpoint& endpoint, const http::Head& head) {
+    const auto type = head.field("Content-Type");
+    if (endpoint.media_types.empty() || !type || takes_type(endpoint, *type)) return;
+    throw Error(Errc::unsupported_media, "unsupported-media-type",
+                fmt::format("this route takes {}", fmt::join(endpoint.media_types, ", ")))
+        .with_header("Accept", fmt::format("{}", fmt::join(endpoint.media_types, ", ")));
+}
+
+void check_length(const Endpoint& endpoint, const http::Head& head) {
+    if (head.content_length.value_or(0) <= endpoint.route.max_body) return;
+    throw Error(Errc::too_large, "body-too-large",
+                fmt::format("the body may hold {} bytes", endpoint.route.max_body))
+        .with("limit", std::to_string(endpoint.route.max_body));
+}
+
+// A condition on a change that nobody judges must not be passed over in silence.
+void check_conditions(const Endpoint& endpoint, const http::Head& head) {
+    if (!changes_something(endpoint.route.method)) return;
+    static constexpr std::array<std::string_view, 5> kConditions = {
+        "if-match", "if-none-match", "if-unmodified-since", "if-modified-since", "if-range"};
+    for (const std::string_view name : kConditions) {
+        if (!head.field(name)) continue;
+        const auto obeyed = split_list(endpoint.route.conditions);
+        if (std::find(obeyed.begin(), obeyed.end(), name) != obeyed.end()) continue;
+        throw Error(Errc::bad_request, "condition-not-supported",
+                    fmt::format("this route does not obey {}", name))
+            .with("condition", http::json_quoted(name));
+    }
+}
+
+Response from_refusal(const access::Refusal& refusal, std::string_view id) {
+    Response response = http::problem(refusal.status, refusal.slug, refusal.detail, id);
+    if (refusal.status == 401) {
+        response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"larder\"");
+        response.headers.emplace_back("WWW-Authenticate", "Basic realm=\"larder\"");
+    }
+    return response;
+}
+
+http::BodyPlan answered(http::Exchange& exchange, Response response) {
+    exchange.answer(std::move(response));
+    return {http::BodyPlan::Kind::answered, 0, nullptr, true};
+}
+
+Error queue_full() {
+    return Error(Errc::unavailable, "overloaded", "all workers are busy and their queue is full")
+        .with_header("Retry-After", "1");
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(std::size_t reactors, jobs::WorkerPool& workers, Observer observer)
+    : slots_(reactors), workers_(workers), observer_(std::move(observer)) {}
+
+void Dispatcher::set_view(std::size_t reactor, View view) {
+    slots_[reactor].view = std::move(view);
+}
+
+http::BodyPlan Dispatcher::begin(const std::shared_ptr<http::Exchange>& exchange) {
+    try {
+        return route(exchange, slots_[exchange->reactor()].view);
+    } catch (const Error& error) {
+        return answered(*exchange, http::problem(error, exchange->id()));
+    }
+}
+
+http::BodyPlan Dispatcher::route(const std::shared_ptr<http::Exchange>& exchange,
+                                 const View& view) {
+    const http::Head& head = exchange->head();
+    const http::Peer& peer = exchange->peer();
+    const auto method = method_of(head.method);
+    if (const auto refusal = view.access->judge_site(head, peer, changes_something(method))) {
+        return answered(*exchange, from_refusal(*refusal, exchange->id()));
+    }
+    const std::string_view path = head.target.substr(0, head.target.find('?'));
+    const Match match = view.table->match(method, path);
+    const Unavailable* off = match.allowed == 0 ? view.table->unavailable(path) : nullptr;
+    if (method == Method::options && match.endpoint == nullptr && off == nullptr) {
+        if (match.allowed == 0 && path != "*") {
+            throw Error(Errc::not_found, "not-found", "there is nothing under this path");
+        }
+        return answered(*exchange, {204, {{"Allow", allow_header(match.allowed)}}, {}, {}});
+    }
+    // Who has no credentials learns nothing of which paths there are.
+    const Permission wanted =
+        match.endpoint != nullptr ? match.endpoint->route.permission : Permission::read;
+    if (const auto refusal = view.access->judge_credentials(peer, wanted)) {
+        return answered(*exchange, from_refusal(*refusal, exchange->id()));
+    }
+    if (off != nullptr) {
+        throw Error(Errc::unavailable, off->slug, off->reason)
+            .with("reason", http::json_quoted(off->reason));
+    }
+    if (match.allowed == 0) {
+        throw Error(Errc::not_found, "not-found", "there is nothing under this path");
+    }
+    if (match.endpoint == nullptr) {
+        Response response = http::problem(
+            405, "method-not-allowed",
+            fmt::format("this path takes {}", allow_header(match.allowed)), exchange->id());
+        response.headers.emplace_back("Allow", allow_header(match.allowed));
+        return answered(*exchange, std::move(response));
+    }
+    auto call = std::make_shared<Call>(exchange, view.table, match, view.access->principal(peer));
+    exchange->attachment = call;
+    return begin_call(call, match);
+}
+
+http::BodyPlan Dispatcher::begin_call(const std::shared_ptr<Call>& call, const Match& match) {
+    const Endpoint& endpoint = call->endpoint();
+    const http::Head& head = call->exchange().head();
+    Gate::Pass pass = endpoint.owner->gate.enter();
+    if (!pass) {
+        throw Error(Errc::unavailable, "plugin-disabled",
+                    fmt::format("{} is being stopped", endpoint.owner->name))
+            .with_header("Retry-After", "1");
+    }
+    call->hold(std::move(pass));
+    if (has_body(head)) check_media_type(endpoint, head);
+    check_length(endpoint, head);
+    call->decode(match);
+    check_conditions(endpoint, head);
+    if (!std::holds_alternative<UploadHandler>(endpoint.handler)) {
+        return {http::BodyPlan::Kind::buffer, endpoint.route.max_body, nullptr, true};
+    }
+    auto session = std::make_shared<UploadSession>(call, workers_);
+    if (!session->begin()) throw queue_full();
+    return {http::BodyPlan::Kind::stream, endpoint.route.max_body, std::move(session), false};
+}
+
+void Dispatcher::run(const std::shared_ptr<http::Exchange>& exchange) {
+    const auto call = std::static_pointer_cast<Call>(exchange->attachment);
+    const Endpoint& endpoint = call->endpoint();
+    if (const auto* prompt = std::get_if<PromptHandler>(&endpoint.handler)) {
+        call->guarded([&] { (*prompt)(*call, call->make_reply()); });
+        return;
+    }
+    const bool posted = workers_.post([call, &endpoint] {
+        call->guarded([&] {
+            Reply reply = call->make_reply();
+            Response response = std::get<BlockingHandler>(endpoint.handler)(*call);
+            std::move(reply).send(std::move(response));
+        });
+    });
+    if (!posted) call->make_reply().fail(queue_full());
+}
+
+void Dispatcher::ended(const http::Ended& ended) noexcept {
+    const Call* call = ended.exchange != nullptr
+                           ? static_cast<const Call*>(ended.exchange->attachment.get())
+                           : nullptr;
+    observer_(ended, call != nullptr ? &call->endpoint() : nullptr,
+              call != nullptr ? call->principal() : std::string_view{});
+}
+
+}  // namespace larder::routing

@@ -1,0 +1,55 @@
+// Brings each request to its handler and each answer back: access, route, media type, query, gate,
+// in the order of refusal that API users rely on. Not the table's keeper: the plugin host publishes
+// it.
+//
+// Order of refusal: 400 framing (the front) · 421/403 cross-site · 401 · 404 · 405 · 403 · 415 ·
+// 413 · 400 query and conditions · then the handler (400/422 content, 412).
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "access/access.hpp"
+#include "http/http.hpp"
+#include "jobs/worker_pool.hpp"
+#include "routing/call.hpp"
+#include "routing/route_table.hpp"
+
+namespace larder::routing {
+
+// What the dispatcher works by; every reactor has a copy of its own, swapped on its own thread.
+struct View {
+    std::shared_ptr<const RouteTable> table;
+    std::shared_ptr<const access::Access> access;
+};
+
+class Dispatcher final : public http::Application {
+public:
+    // Told of every request that ended; `endpoint` is null where no route was found. [io]
+    using Observer = std::function<void(const http::Ended&, const Endpoint* endpoint,
+                                        std::string_view principal)>;
+
+    Dispatcher(std::size_t reactors, jobs::WorkerPool& workers, Observer observer);
+
+    void set_view(std::size_t reactor, View view);  // on that reactor, or before it starts
+
+    http::BodyPlan begin(const std::shared_ptr<http::Exchange>& exchange) override;
+    void run(const std::shared_ptr<http::Exchange>& exchange) override;
+    void ended(const http::Ended& ended) noexcept override;
+
+private:
+    http::BodyPlan route(const std::shared_ptr<http::Exchange>& exchange, const View& view);
+    http::BodyPlan begin_call(const std::shared_ptr<Call>& call, const Match& match);
+
+    struct alignas(64) Slot {
+        View view;
+    };
+    std::vector<Slot> slots_;  // by reactor; each touched only by its own thread
+    jobs::WorkerPool& workers_;
+    const Observer observer_;
+};
+
+}  // namespace larder::routing

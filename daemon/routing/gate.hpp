@@ -1,0 +1,74 @@
+// Counts what of one plugin is under way, and refuses entry once the plugin drains. Not a lock: it
+// holds nobody up but the one that waits for it to empty.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <utility>
+
+namespace larder::routing {
+
+class Gate {
+public:
+    // Held by whatever must be over before the plugin stops: a handler, a Reply, a stream, a lease.
+    class Pass {
+    public:
+        Pass() = default;
+        Pass(Pass&& other) noexcept : gate_(std::exchange(other.gate_, nullptr)) {}
+        Pass& operator=(Pass&& other) noexcept {
+            std::swap(gate_, other.gate_);
+            return *this;
+        }
+        ~Pass() { reset(); }
+        void reset() noexcept {
+            if (gate_ != nullptr) std::exchange(gate_, nullptr)->leave();
+        }
+        explicit operator bool() const noexcept { return gate_ != nullptr; }
+
+    private:
+        friend class Gate;
+        explicit Pass(Gate* gate) noexcept : gate_(gate) {}
+        Gate* gate_ = nullptr;
+    };
+
+    // An empty pass when the gate is closed. [any]
+    Pass enter() noexcept {
+        // Counted first, looked at second: close() either sees the count or is seen here.
+        const std::uint64_t before = state_.fetch_add(1, std::memory_order_acq_rel);
+        if ((before & kClosed) == 0) return Pass(this);
+        leave();
+        return {};
+    }
+
+    void open() noexcept { state_.fetch_and(~kClosed, std::memory_order_acq_rel); }
+    void close() noexcept { state_.fetch_or(kClosed, std::memory_order_acq_rel); }
+    std::uint64_t inside() const noexcept {
+        return state_.load(std::memory_order_acquire) & ~kClosed;
+    }
+
+    // True when nobody is inside any more. The gate is closed already. [control]
+    bool wait_empty(std::chrono::steady_clock::time_point deadline) {
+        std::unique_lock lock(mutex_);
+        return empty_.wait_until(lock, deadline, [this] { return inside() == 0; });
+    }
+
+private:
+    static constexpr std::uint64_t kClosed = std::uint64_t{1} << 63U;
+
+    void leave() noexcept {
+        const std::uint64_t before = state_.fetch_sub(1, std::memory_order_acq_rel);
+        if (before != (kClosed | 1U)) return;
+        // Under the lock, so that a waiter between its look and its sleep is not passed by.
+        const std::scoped_lock lock(mutex_);
+        empty_.notify_all();
+    }
+
+    std::atomic<std::uint64_t> state_{kClosed};
+    std::mutex mutex_;
+    std::condition_variable empty_;
+};
+
+}  // namespace larder::routing

@@ -1,0 +1,95 @@
+// All routes in force, by path and method: built once, never changed, swapped as a whole. Not the
+// handlers' caller: that is the dispatcher.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "larder/host.hpp"
+#include "larder/http.hpp"
+#include "observe/http_metrics.hpp"
+#include "routing/gate.hpp"
+#include "routing/pattern.hpp"
+
+namespace larder::routing {
+
+// Whose routes they are. Lives as long as the process: a late answer may still look at it.
+struct Owner {
+    std::string name;  // "kv", or "larderd" for the daemon's own
+    Gate gate;
+    Log* log = nullptr;
+};
+
+// A declared route and where it leads.
+struct Endpoint {
+    Route route;
+    Pattern pattern;
+    std::vector<std::string_view> queries;      // route.queries, split
+    std::vector<std::string_view> media_types;  // route.media_types, split
+    std::variant<PromptHandler, BlockingHandler, UploadHandler> handler;
+    Owner* owner;
+    observe::RouteSeries* series;
+};
+using EndpointPtr = std::shared_ptr<const Endpoint>;
+
+// A path prefix whose plugin does not run, and what its callers are told.
+struct Unavailable {
+    std::string prefix;  // "/api/kv"
+    std::string slug;    // "plugin-disabled" or "plugin-failed"
+    std::string reason;
+};
+
+inline constexpr std::size_t kMaxParameters = 8;
+
+struct Match {
+    const Endpoint* endpoint = nullptr;  // null: no such path, or not by this method
+    std::array<std::string_view, kMaxParameters> values;  // raw, in the pattern's order
+    std::size_t value_count = 0;
+    std::uint8_t allowed = 0;  // bit (Method - 1) for each method the path has; 0: no such path
+};
+
+class RouteTable {
+public:
+    // Throws Error{conflict} when two endpoints claim the same method and path.
+    RouteTable(std::vector<EndpointPtr> endpoints, std::vector<Unavailable> unavailable);
+
+    // `path` is raw, without query. A fixed segment wins over a parameter for every method; a tail
+    // behind a rest wins for the methods it has. [any]
+    Match match(std::optional<Method> method, std::string_view path) const;
+    const Unavailable* unavailable(std::string_view path) const noexcept;
+    const std::vector<EndpointPtr>& endpoints() const noexcept { return endpoints_; }
+    const std::vector<Unavailable>& all_unavailable() const noexcept { return unavailable_; }
+
+private:
+    using ByMethod = std::array<const Endpoint*, 7>;
+    struct Node {
+        std::map<std::string, Node, std::less<>> fixed;
+        std::unique_ptr<Node> parameter;
+        ByMethod here{};
+        std::vector<std::pair<std::string_view, ByMethod>> rests;  // by tail, "" last
+    };
+
+    void add(const Endpoint& endpoint);
+    static bool find(const Node& node, std::optional<Method> method, std::string_view path,
+                     std::size_t at, Match& match);
+    static bool find_rest(const Node& node, std::optional<Method> method, std::string_view rest,
+                          Match& match);
+
+    std::vector<EndpointPtr> endpoints_;
+    std::vector<Unavailable> unavailable_;
+    Node root_;
+};
+
+std::string_view method_name(Method method) noexcept;                        // "GET"
+std::optional<Method> method_of(std::string_view name) noexcept;             // case matters
+std::string allow_header(std::uint8_t allowed);                              // "GET, HEAD, OPTIONS"
+std::vector<std::string_view> split_list(std::string_view comma_separated);  // trimmed, none empty
+
+}  // namespace larder::routing
