@@ -1,0 +1,28 @@
+// The kv plugin's life: settings in, buckets opened, routes declared. The HTTP side is
+// kv_routes.hpp, the buckets are kv_buckets.hpp.
+#pragma once
+
+#include <memory>
+
+#include "kv_buckets.hpp"
+#include "kv_routes.hpp"
+#include "larder/plugin.hpp"
+
+namespace larder::kv {
+
+class KvPlugin final : public Plugin {
+public:
+    explicit KvPlugin(Host& host) : host_(host) {}
+
+    void configure(const Settings& settings) override;
+    void start(Routes& routes) override;
+    void drain() noexcept override;
+    void stop() noexcept override;
+
+private:
+    Host& host_;
+    std::unique_ptr<Buckets> buckets_;
+    std::unique_ptr<KvRoutes> routes_;
+};
+
+}  // namespace larder::kv
