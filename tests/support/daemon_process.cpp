@@ -1,0 +1,154 @@
+#include "support/daemon_process.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+namespace larder::test {
+
+namespace fs = std::filesystem;
+
+TemporaryFolder::TemporaryFolder() {
+    std::string form = (fs::temp_directory_path() / "larder-test-XXXXXX").string();
+    if (mkdtemp(form.data()) == nullptr) throw std::runtime_error("mkdtemp " + form);
+    path_ = form;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+}
+
+std::string read_file(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) throw std::runtime_error("cannot read " + path);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+void write_file(const std::string& path, const std::string& text) {
+    fs::create_directories(fs::path(path).parent_path());
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    file << text;
+    if (!file.flush()) throw std::runtime_error("cannot write " + path);
+}
+
+bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
+    const auto deadline = std::chrono::steady_clock::now() + limit;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+}
+
+std::string DaemonProcess::binary() {
+    return (fs::read_symlink("/proc/self/exe").parent_path() / "larderd").string();
+}
+
+DaemonProcess::DaemonProcess(DaemonOptions options) {
+    std::array<int, 2> pipe_fds{};
+    if (pipe2(pipe_fds.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
+    std::vector<std::string> words = options.wrapper;
+    words.push_back(binary());
+    words.insert(words.end(), {"--data-dir", options.data_directory});
+    if (options.listen) words.insert(words.end(), {"--listen", "127.0.0.1:0"});
+    words.insert(words.end(), options.arguments.begin(), options.arguments.end());
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    pid_ = fork();
+    if (pid_ < 0) throw std::runtime_error("fork");
+    if (pid_ == 0) {
+        dup2(pipe_fds[1], STDERR_FILENO);
+        for (const auto& [name, value] : options.environment) {
+            setenv(name.c_str(), value.c_str(), 1);
+        }
+        execvp(arguments[0], arguments.data());
+        _exit(127);
+    }
+    close(pipe_fds[1]);
+    log_fd_ = pipe_fds[0];
+    reader_ = std::thread([this] { read_log(); });
+    if (!options.expect_ready) return;
+    const std::string marker = "larderd: ready on http";
+    const bool ready = eventually([&] {
+        const std::scoped_lock lock(mutex_);
+        const std::size_t at = log_.find(marker);
+        if (at == std::string::npos || log_.find('\n', at) == std::string::npos) {
+            return log_ended_;
+        }
+        const std::string line = log_.substr(at, log_.find('\n', at) - at);
+        port_ = std::atoi(line.c_str() + line.rfind(':') + 1);
+        return true;
+    });
+    if (ready && port_ != 0) return;
+    kill();
+    throw std::runtime_error("larderd did not become ready; it said:\n" + log());
+}
+
+DaemonProcess::~DaemonProcess() { kill(); }
+
+void DaemonProcess::read_log() {
+    std::array<char, 4096> buffer{};
+    for (;;) {
+        const ssize_t got = read(log_fd_, buffer.data(), buffer.size());
+        if (got < 0 && errno == EINTR) continue;
+        const std::scoped_lock lock(mutex_);
+        if (got <= 0) {
+            log_ended_ = true;
+            return;
+        }
+        log_.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+}
+
+std::string DaemonProcess::log() const {
+    const std::scoped_lock lock(mutex_);
+    return log_;
+}
+
+bool DaemonProcess::wait_for_log(const std::string& text) const {
+    return eventually([&] { return log().find(text) != std::string::npos; });
+}
+
+bool DaemonProcess::is_running() const { return !exit_ && ::kill(pid_, 0) == 0; }
+
+void DaemonProcess::signal(int number) const { ::kill(pid_, number); }
+
+int DaemonProcess::wait() {
+    if (!exit_) {
+        int status = 0;
+        while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+        }
+        exit_ = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    }
+    if (reader_.joinable()) {
+        reader_.join();
+        close(log_fd_);
+    }
+    return *exit_;
+}
+
+int DaemonProcess::stop() {
+    signal(SIGTERM);
+    return wait();
+}
+
+void DaemonProcess::kill() {
+    if (!exit_) signal(SIGKILL);
+    wait();
+}
+
+}  // namespace larder::test

@@ -1,0 +1,81 @@
+// A real larderd, started for a test on a free loopback port with a data directory of its own. Not
+// the client: that is raw_client.hpp.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace larder::test {
+
+// A folder below the system's temporary one, removed with all in it at the end.
+class TemporaryFolder {
+public:
+    TemporaryFolder();
+    ~TemporaryFolder();
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    const std::string& path() const noexcept { return path_; }
+
+private:
+    std::string path_;
+};
+
+std::string read_file(const std::string& path);  // throws when it cannot
+void write_file(const std::string& path, const std::string& text);
+
+// Looks until `condition` holds; false when it did not within `limit`.
+bool eventually(const std::function<bool()>& condition,
+                std::chrono::milliseconds limit = std::chrono::seconds(20));
+
+struct DaemonOptions {
+    std::string data_directory;                                    // required
+    std::vector<std::string> arguments;                            // further options
+    std::vector<std::pair<std::string, std::string>> environment;  // LARDER_…
+    std::vector<std::string> wrapper;  // "strace", "-f", … before larderd
+    bool listen = true;                // --listen 127.0.0.1:0
+    bool expect_ready = true;          // wait for the ready line
+};
+
+class DaemonProcess {
+public:
+    // Throws std::runtime_error with what it said when it does not become ready.
+    explicit DaemonProcess(DaemonOptions options);
+    ~DaemonProcess();  // kills it if it still runs
+    DaemonProcess(const DaemonProcess&) = delete;
+    DaemonProcess& operator=(const DaemonProcess&) = delete;
+
+    int port() const noexcept { return port_; }
+    pid_t pid() const noexcept { return pid_; }
+    std::string log() const;  // all of its stderr up to now
+    bool wait_for_log(const std::string& text) const;
+    bool is_running() const;
+
+    void signal(int number) const;
+    int stop();   // SIGTERM, waits; the exit code, or 128 + signal
+    int wait();   // waits for its own end
+    void kill();  // SIGKILL, waits
+
+    static std::string binary();  // build/<preset>/bin/larderd
+
+private:
+    void read_log();
+
+    pid_t pid_ = -1;
+    int port_ = 0;
+    int log_fd_ = -1;
+    mutable std::mutex mutex_;
+    std::string log_;  // guarded by mutex_
+    bool log_ended_ = false;
+    std::optional<int> exit_;
+    std::thread reader_;
+};
+
+}  // namespace larder::test
