@@ -2,6 +2,7 @@
 // shows. Bytes on disk are judged where users look at them: in the readable file.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <regex>
@@ -231,7 +232,7 @@ public:
         send("PUT", "/api/kv/storage/rec", {}, "[1,2]");
         const Answer record = send("GET", "/api/kv/storage/rec?meta=true");
         const std::regex form(
-            R"(\{"key":"rec","value":\[1,2\],"created_at":"([^"]+)","updated_at":"([^"]+)","expires_at":null,"revision":1,"metadata":\{\}\})");
+            R"re(\{"key":"rec","value":\[1,2\],"created_at":"([^"]+)","updated_at":"([^"]+)","expires_at":null,"revision":1,"metadata":\{\}\})re");
         CPPUNIT_ASSERT_MESSAGE(record.body, std::regex_match(record.body, form));
         CPPUNIT_ASSERT_EQUAL(400, send("GET", "/api/kv/storage/rec?meta=yes").status);
     }
