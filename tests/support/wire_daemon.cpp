@@ -78,10 +78,18 @@ void WireDaemon::expect(const std::vector<Case>& table) const {
     CPPUNIT_ASSERT_MESSAGE(faults, faults.empty());
 }
 
+double WireDaemon::metric(const std::string& name) const {
+    const std::string page = "\n" + request(port(), "GET", "/metrics").body;
+    const std::size_t at = page.find(fmt::format("\n{} ", name));
+    if (at == std::string::npos) throw std::runtime_error("no metric " + name);
+    return std::stod(page.substr(at + name.size() + 2));
+}
+
 std::string WireDaemon::fault_of_end() {
     const int code = daemon_->stop();
     const std::string log = daemon_->log();
-    for (const char* mark : {"Sanitizer", "runtime error", "threw"}) {
+    for (const char* mark :
+         {"Sanitizer", "runtime error", "threw", "still under way", "second answer"}) {
         const std::size_t at = log.find(mark);
         if (at != std::string::npos) return log.substr(log.rfind('\n', at) + 1, 4000);
     }

@@ -38,6 +38,8 @@ public:
     void expect(const std::vector<Case>& table) const;
     // That a good GET on a new connection succeeds and nothing was smuggled in; else in words.
     std::string fault_of_service() const;
+    // A sample of GET /metrics by its name without labels; throws when there is none.
+    double metric(const std::string& name) const;
     // Ends it and says what is wrong with how it ended: its exit code, a sanitizer's report.
     std::string fault_of_end();
 
