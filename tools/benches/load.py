@@ -18,7 +18,7 @@ class Load:
                   "  i = i % #r + 1", "  return r[i]", "end",
                   "done = function(summary, latency, requests)",
                   '  io.write(string.format("BAD %d\\n", summary.errors.status + '
-                  "summary.errors.connect + summary.errors.read + summary.errors.timeout))",
+                  "summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout))",
                   '  io.write(string.format("P99 %.0f\\n", latency:percentile(99)))', "end"]
         for name_, value in (headers or {}).items():
             lines.insert(0, f'wrk.headers["{name_}"] = "{value}"')
