@@ -1,4 +1,6 @@
-// The access log: formatting on the reactor, writing on a thread of its own.
+// The access log: formatting on the reactor, writing on a thread of its own. Contents: pieces of a
+// line · Ring (a reactor's side) · AccessLog: life · write and wake · the writer thread · flush,
+// reopen.
 #include "observe/access_log.hpp"
 
 #include <fcntl.h>

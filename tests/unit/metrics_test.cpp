@@ -1,5 +1,6 @@
 // Metrics: instruments, owners, the two texts and their grammar, the per-route counters. A strict
-// reader of our own judges every page; promtool does as well where it is installed.
+// reader of our own judges every page; promtool does as well where it is installed. Contents:
+// PageReader · instruments and owners · names, texts, formats · collectors · routes · promtool.
 #include "observe/metrics.hpp"
 
 #include <fmt/format.h>
