@@ -7,7 +7,9 @@ import pathlib
 import re
 import resource
 import socket
+import threading
 import time
+import urllib.request
 
 from benches import peers
 from benches.load import Load, interleaved, report
@@ -68,10 +70,63 @@ def idle_connections(root: pathlib.Path, count: int) -> None:
             client.close()
 
 
-def run(root: pathlib.Path, options) -> None:
-    def wanted(title: str) -> bool:
-        return options.only in title
+class SlowCrowd:
+    """200 clients that send a body a byte at a time, and 200 that read a large value as slowly."""
 
+    def __init__(self, port: int):
+        self.port, self.ending = port, threading.Event()
+        self.clients = [self.connect(b"PUT /api/kv/storage/slow%d HTTP/1.1\r\nHost: localhost\r\n"
+                                     b"Content-Length: 100000\r\n\r\n" % i) for i in range(200)]
+        self.readers = [self.connect(b"GET /api/kv/storage/large HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                                     4096) for _ in range(200)]
+        self.thread = threading.Thread(target=self.dawdle)
+
+    def connect(self, head: bytes, receive: int = 0) -> socket.socket:
+        client = socket.socket()
+        if receive:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+        client.connect(("127.0.0.1", self.port))
+        client.sendall(head)
+        return client
+
+    def dawdle(self) -> None:
+        while not self.ending.wait(0.2):
+            for client in self.clients:
+                client.send(b" ")
+            for client in self.readers:
+                client.recv(1024)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ending.set()
+        self.thread.join()
+        for client in self.clients + self.readers:
+            client.close()
+
+
+def slow_clients(root: pathlib.Path, options) -> None:
+    with peers.scratch(root) as folder, peers.larderd(root, folder) as (_, port):
+        large = json.dumps("y" * 1000000).encode()
+        urllib.request.urlopen(urllib.request.Request(
+            f"http://127.0.0.1:{port}/api/kv/storage/large", large, method="PUT"))
+        urllib.request.urlopen(urllib.request.Request(
+            f"http://127.0.0.1:{port}/api/kv/storage/{key(0)}", VALUE.encode(), method="PUT"))
+        load = Load(folder, "beside_slow", [("GET", f"/api/kv/storage/{key(0)}", None)])
+
+        def beside_slow() -> float:
+            with SlowCrowd(port):
+                return load.run(port, 64, options.seconds)
+
+        report("kv GET, 64 connections, beside 200 slow senders and 200 slow readers", "/s",
+               interleaved(options.rounds, {
+                   "beside them": beside_slow,
+                   "alone": lambda: load.run(port, 64, options.seconds)}), {})
+
+
+def against_peers(root: pathlib.Path, options, wanted) -> None:
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(peers.scratch(root))
         _, ours = stack.enter_context(peers.larderd(root, folder))
@@ -117,5 +172,15 @@ def run(root: pathlib.Path, options) -> None:
                                  "write + fdatasync": lambda: bare_sync(folder, options.seconds),
                                  "webdis + Redis, always": measured(redis_put, redis, 1)}),
                    {"write + fdatasync": 0.5, "webdis + Redis, always": 1.2})
+
+
+def run(root: pathlib.Path, options) -> None:
+    def wanted(row: str) -> bool:
+        return options.only in row
+
+    if any(wanted(row) for row in ("get", "put", "one")):
+        against_peers(root, options, wanted)
+    if wanted("slow"):
+        slow_clients(root, options)
     if wanted("idle"):
         idle_connections(root, 10000)
