@@ -131,8 +131,7 @@ public:
     bool struck() const { return struck_; }
 
     // What is found when the power comes back. For each page and each change of names that was not
-    // synced, chance says whether it had reached the platter. Names keep their order, but for
-    // removals, which may come early.
+    // synced, chance says whether it had reached the platter; no order is kept.
     std::unique_ptr<FaultDisk> after_power_cut(unsigned seed) {
         const std::lock_guard lock(mutex_);
         auto next = std::make_unique<FaultDisk>(seed);
@@ -290,11 +289,8 @@ private:
 
     void take_image() {
         Names names = durable_;
-        std::uniform_int_distribution<std::size_t> pick(0, pending_.size());
-        const std::size_t kept = pick(random_);
-        for (std::size_t i = 0; i < pending_.size(); ++i) {
-            const bool early = pending_[i].add.empty() && std::bernoulli_distribution(0.3)(random_);
-            if (i < kept || early) apply(names, pending_[i]);
+        for (const NameChange& change : pending_) {
+            if (std::bernoulli_distribution(0.5)(random_)) apply(names, change);
         }
         image_.clear();
         for (const auto& [name, inode] : names) {

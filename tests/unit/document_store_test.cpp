@@ -56,6 +56,7 @@ class DocumentStoreTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(refuses_what_would_break_the_journal);
     CPPUNIT_TEST(takes_batches_larger_than_one_line);
     CPPUNIT_TEST(writes_a_key_a_line);
+    CPPUNIT_TEST(writes_the_formats_example);
     CPPUNIT_TEST(an_empty_store_keeps_its_revision);
     CPPUNIT_TEST(closing_without_changes_writes_nothing);
     CPPUNIT_TEST(takes_the_origins_file);
@@ -308,6 +309,49 @@ public:
         CPPUNIT_ASSERT(!disk_->exists(kPath + ".tmp"));
         CPPUNIT_ASSERT(!disk_->exists(kPath + ".meta.tmp"));
         CPPUNIT_ASSERT_EQUAL(std::size_t{2}, disk_->names().size());
+    }
+
+    // FORMAT.md shows these bytes; whoever changes one changes the other.
+    void writes_the_formats_example() {
+        std::int64_t now = 1795361188000;
+        StoreOptions options;
+        options.clock_ms = [&now] { return now += 123; };
+        store_ = std::make_unique<DocumentStore>(*disk_, "storage.json", *committer_, options);
+        set("app:theme", "\"dark\"");
+        commit([](Transaction& transaction) {
+            transaction.set("session:42", R"({"user":"ada","n":1e400})", 1795364788000,
+                            R"({"source":"web"})");
+            transaction.remove("app:theme");
+            transaction.set("app:theme", "\"light\"", 0, {});
+        });
+        store_->checkpoint();
+        commit([](Transaction& transaction) {
+            transaction.remove("session:42");
+            transaction.set("count", "1", 0, {});
+        });
+        CPPUNIT_ASSERT_EQUAL(std::string("{\n\"app:theme\": \"light\",\n"
+                                         "\"session:42\": {\"user\":\"ada\",\"n\":1e400}\n}\n"),
+                             disk_->content("storage.json"));
+        const std::string head =
+            R"({"larder":"meta","version":1,"epoch":1,"revision":2,"folded":2,"keys":2,"json_sha256":)"
+            R"("9818c90211a4c0c43afee59422ae6fffeea2fd4ac79b8139107ce4e95f542e73","previous_sha256":"",)"
+            R"("sha256":"eca3fea3f558c1980d81f8e0c23bb73786f2f5c448908a5f4e088544977dc246"})";
+        CPPUNIT_ASSERT_EQUAL(
+            head + std::string(511 - head.size(), ' ') + "\n" +
+                R"({"k":"app:theme","r":2,"c":1795361188369,"u":1795361188369,"h":"f5d816091d37cb3b"})"
+                "\n"
+                R"({"k":"session:42","r":2,"c":1795361188369,"u":1795361188369,"x":1795364788000,)"
+                R"("m":{"source":"web"},"h":"34540e110c814f51"})"
+                "\n",
+            disk_->content("storage.json.meta"));
+        const std::string journal =
+            R"(39b14870 {"larder":"journal","version":1,"epoch":1,"after":2})"
+            "\n"
+            R"(fda6cbc8 [{"revision":3,"at":1795361188492,"changes":[{"remove":"session:42"},)"
+            R"({"set":"count","value":1,"created":1795361188492}]}])"
+            "\n";
+        CPPUNIT_ASSERT_EQUAL(journal + std::string(262144 - journal.size(), '\0'),
+                             disk_->content("storage.json.journal"));
     }
 
     void an_empty_store_keeps_its_revision() {
