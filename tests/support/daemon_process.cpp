@@ -37,17 +37,6 @@ void hand_over(const std::vector<int>& sockets) {
 
 }  // namespace
 
-TemporaryFolder::TemporaryFolder() {
-    std::string form = (fs::temp_directory_path() / "larder-test-XXXXXX").string();
-    if (mkdtemp(form.data()) == nullptr) throw std::runtime_error("mkdtemp " + form);
-    path_ = form;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-}
-
 std::string read_file(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) throw std::runtime_error("cannot read " + path);
