@@ -112,8 +112,7 @@ Object describe_route(const routing::Endpoint& endpoint) {
 
 Object describe_setting(const config::Shown& entry) {
     Object row = object();
-    row.set("section", entry.section);
-    row.set("key", entry.key);
+    row.set("key", entry.section + "." + entry.key);
     row.set("value", entry.value);
     Object origin = object();
     origin.set("kind", std::string(config::kind_word(entry.origin.kind)));
@@ -358,8 +357,7 @@ Response AdminRoutes::reload(const Request& /*request*/) {
         Array array;
         for (const config::Change& change : changes) {
             Object row = object();
-            row.set("section", change.section);
-            row.set("key", change.key);
+            row.set("key", change.section + "." + change.key);
             row.set("before", change.before);
             row.set("after", change.after);
             array.add(row);
