@@ -114,7 +114,6 @@ private:
     bool decode_chunks();
     bool hand_over();  // the chunk at hand to the sink; true: it takes more
     void body_is_whole();
-    void body_is_cut(int status, std::string_view slug, std::string_view detail);
     void stop_sink();
     void say_continue();
     void resume();
@@ -148,6 +147,7 @@ private:
     // Any thread.
     std::atomic<std::uint32_t> serial_{1};  // of the exchange
     std::atomic<bool> answered_{true};      // somebody has the right to answer no more
+    std::atomic<bool> refused_{false};      // the front answers itself; a later answer is no misuse
     std::mutex mutex_;
     std::shared_ptr<Cancel> cancel_;  // guarded by mutex_
     bool gone_ = false;               // guarded by mutex_

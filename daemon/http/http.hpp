@@ -84,7 +84,9 @@ public:
     // False: full; no more bytes are read from the socket until Exchange::resume_body().
     virtual bool take(std::string&& bytes) = 0;
     virtual void end(Headers&& trailers) = 0;  // the body was whole
-    virtual void abort() noexcept = 0;         // it was cut, malformed, late or too large
+    // It was cut, malformed, late or too large. The front answers that itself; what the application
+    // answers still is passed over.
+    virtual void abort() noexcept = 0;
     virtual ~BodySink() = default;
 };
 
