@@ -60,7 +60,7 @@ class DocumentStore::Impl final : public Committer::Impl::Lane {
     using Pending = Committer::Impl::Pending;
 
 public:
-    Impl(FileSystem& files, std::string path, Committer& committer, StoreOptions options)
+    Impl(FileSystem& files, const std::string& path, Committer& committer, StoreOptions options)
         : files_(files),
           paths_(path),
           committer_(committer.impl()),
@@ -313,7 +313,7 @@ void DocumentStore::Impl::rotate() {
             failed = error;
         }
     });
-    if (failed) throw *failed;
+    if (failed) throw std::system_error(*failed);
 }
 
 // Writes what is in memory, while commits go on, and puts it in place.
@@ -376,9 +376,9 @@ void DocumentStore::Impl::close() {
 
 // ---- the public part
 
-DocumentStore::DocumentStore(FileSystem& files, std::string path, Committer& committer,
+DocumentStore::DocumentStore(FileSystem& files, const std::string& path, Committer& committer,
                              StoreOptions options)
-    : impl_(std::make_unique<Impl>(files, std::move(path), committer, std::move(options))) {
+    : impl_(std::make_unique<Impl>(files, path, committer, std::move(options))) {
     try {
         impl_->open();
     } catch (const std::system_error& error) {

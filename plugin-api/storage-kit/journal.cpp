@@ -1,5 +1,9 @@
 // Lines, segments and their recovery, as FORMAT.md has them. Not the order of renames around a
-// checkpoint: that is document_store.cpp's.
+// checkpoint: that is journal_files.cpp's.
+//
+//   sums and numbers, commits and headers as text
+//   read_segment     what is whole, what is torn, what is damaged
+//   Segment          growing, appending
 #include "storage-kit/journal.hpp"
 
 #include <fmt/format.h>
