@@ -21,10 +21,8 @@ import tempfile
 import time
 
 from daemon import Daemon, Failed
-from history import BUCKETS, History, Load
+from history import BUCKETS, SETTINGS, History, Load, refuse_alarms
 
-SETTINGS = {"LARDER_KV_CHECKPOINT_SIZE": "64KiB", "LARDER_KV_CHECKPOINT_INTERVAL": "1s",
-            "LARDER_DAEMON_ACCESS_LOG": "false"}
 CLEAN_EVERY = 10
 DOUBLE_EVERY = 25
 AIMED_EVERY = 3
@@ -32,15 +30,6 @@ MOST_LOAD = 0.3       # seconds
 MOST_FOLD = 0.015     # seconds after a checkpoint's first file is seen; all buckets take about that
 MOST_RECOVERY = 0.06  # seconds until a kill during recovery; a start takes about as long
 HALF_MADE = (".journal.new", ".journal.old", ".tmp", ".meta.tmp")  # only while a checkpoint is made
-# What a daemon says of its own files when it takes them for damaged or for edited by somebody.
-ALARMS = ("damaged", "edited", "read-only", "is gone")
-
-
-def refuse_alarms(daemon):
-    for line in daemon.log.splitlines():
-        if any(alarm in line for alarm in ALARMS):
-            raise Failed(f"after a kill the daemon says: {line}")
-
 
 class Drill:
     """One run: the data directory that all cycles share, and the counts."""
