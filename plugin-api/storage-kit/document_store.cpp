@@ -49,6 +49,11 @@ Error read_only(const std::string& internal) {
                  "the store cannot be written until it is restarted")
         .because(internal);
 }
+Error no_descriptors(const std::string& internal) {
+    return Error(Errc::unavailable, "overloaded", "too many files are open: nothing was changed")
+        .with_header("Retry-After", "1")
+        .because(internal);
+}
 Error as_error(const std::system_error& error) {
     return is_no_space(error) ? disk_full(error.what()) : storage_failed(error.what());
 }
@@ -118,7 +123,7 @@ private:
     // committing
     std::size_t commit_some(std::vector<Pending>& batch, std::size_t first);
     Outcome judge(const Change& change);
-    bool has_room(bool removal_only);
+    std::optional<Error> lack_of_room(bool removal_only);
     std::optional<Error> write_batch();
     void show();
     void refuse(std::vector<Pending>& batch, std::size_t from, std::size_t to, const Error& error);
@@ -319,25 +324,24 @@ Outcome DocumentStore::Impl::judge(const Change& change) {
     }
     if (!outcome.refused) {
         const Judge::Verdict verdict = judge_.end_change();
-        if (!verdict.changed || has_room(verdict.removal_only)) {
-            judge_.accept(verdict);
-        } else {
-            outcome.refused = disk_full(paths_.journal + ": no space to grow");
-        }
+        if (verdict.changed) outcome.refused = lack_of_room(verdict.removal_only);
+        if (!outcome.refused) judge_.accept(verdict);
     }
     if (outcome.refused) judge_.undo();
     outcome.version = {epoch_, judge_.revision_after()};
     return outcome;
 }
 
-// Whether the journal can take what line() holds now.
-bool DocumentStore::Impl::has_room(bool removal_only) {
+// Why the journal cannot take what line() holds now, if it cannot.
+std::optional<Error> DocumentStore::Impl::lack_of_room(bool removal_only) {
     constexpr std::size_t kClosing = 2;
     try {
         if (!segment_ && !grew_in_vain_) {
             adopt(fresh_segment(revision_.load(std::memory_order_relaxed)));
         }
     } catch (const std::system_error& error) {
+        // A store that has no journal yet has nothing to lose by trying again.
+        if (is_out_of_descriptors(error)) return no_descriptors(error.what());
         if (!is_no_space(error)) throw;
         grew_in_vain_ = true;
     }
@@ -345,11 +349,14 @@ bool DocumentStore::Impl::has_room(bool removal_only) {
                                                      !grew_in_vain_);
     if (!fits) {
         grew_in_vain_ = true;
-        set_state(StoreState::full, paths_.journal + ": no space to grow");
-    } else if (!removal_only && state_.load(std::memory_order_relaxed) == StoreState::full) {
+        const std::string why = paths_.journal + ": no space to grow";
+        set_state(StoreState::full, why);
+        return disk_full(why);
+    }
+    if (!removal_only && state_.load(std::memory_order_relaxed) == StoreState::full) {
         set_state(StoreState::open, {});
     }
-    return fits;
+    return std::nullopt;
 }
 
 // What happened instead, if it is not on disk now.
