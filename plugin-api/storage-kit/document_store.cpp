@@ -27,8 +27,9 @@
 namespace larder::storage {
 namespace {
 
-constexpr std::size_t kBatchBytes = 8U << 20U;  // more is left to the next batch
-constexpr std::size_t kWalkChunk = 1000;        // documents read under the lock at once
+constexpr std::size_t kBatchBytes = 8U << 20U;     // more is left to the next batch
+constexpr std::size_t kWalkChunk = 1000;           // documents read under the lock at once
+constexpr std::size_t kInPlaceBytes = 16U << 20U;  // folded in a moment, with the committer stopped
 
 std::int64_t system_ms() {
     return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -132,6 +133,10 @@ private:
     void count_up();
 
     // checkpointing
+    void fold();
+    void fold_in_place();
+    std::uint64_t checkpoint_bytes_about() const;
+    void replace_segments();
     void rotate();
     void move_segments(std::unique_ptr<Segment> next);
     void write_checkpoint();
@@ -176,11 +181,19 @@ void DocumentStore::Impl::start_journal(const Recovered& found) {
 }
 
 std::unique_ptr<journal::Segment> DocumentStore::Impl::fresh_segment(std::uint64_t after) {
-    try {
-        files_.make_directory(paths_.folder);
-        auto made = Segment::create(files_, paths_.journal_new);
+    const auto make = [&](std::uint64_t bytes) {
+        auto made = Segment::create(files_, paths_.journal_new, bytes);
         made->write_header({epoch_, after});
         return made;
+    };
+    files_.make_directory(paths_.folder);
+    try {
+        return make(journal::kFirstBytes);
+    } catch (const std::system_error& error) {
+        if (!is_no_space(error)) throw;
+    }
+    try {
+        return make(journal::kLeastBytes);
     } catch (const std::system_error& error) {
         if (is_no_space(error)) files_.remove(paths_.journal_new);
         throw;
@@ -415,15 +428,64 @@ void DocumentStore::Impl::checkpoint() {
     if (closed_ || state_.load() == StoreState::read_only) throw read_only(paths_.json);
     if (revision_.load(std::memory_order_acquire) == folded_) return;
     try {
-        if (!has_old_) rotate();
-        write_checkpoint();
-        files_.remove(paths_.journal_old);
-        files_.sync_directory(paths_.folder);
-        has_old_ = false;
-        old_bytes_ = 0;
+        try {
+            fold();
+        } catch (const std::system_error& error) {
+            const bool small = value_bytes_.load(std::memory_order_relaxed) <= kInPlaceBytes;
+            if (!is_no_space(error) || !small) throw;
+            fold_in_place();
+        }
     } catch (const std::system_error& error) {
         throw as_error(error);
     }
+}
+
+void DocumentStore::Impl::fold() {
+    if (!has_old_) rotate();
+    write_checkpoint();
+    files_.remove(paths_.journal_old);
+    files_.sync_directory(paths_.folder);
+    has_old_ = false;
+    old_bytes_ = 0;
+}
+
+// For a full disk, where only this makes room of what was removed: with commits stopped no second
+// segment is wanted beside the first. The first one's reserve is lent to a checkpoint that it is
+// enough for; to others not, since on a disk that others fill it would be lost to them.
+void DocumentStore::Impl::fold_in_place() {
+    std::optional<std::system_error> failed;
+    committer_.run(*this, [&] {
+        if (!segment_ || state_.load() == StoreState::read_only) return;
+        try {
+            if (checkpoint_bytes_about() <= segment_->spare()) segment_->lend_reserve();
+            write_checkpoint();
+            replace_segments();
+        } catch (const std::system_error& error) {
+            failed = error;
+        }
+        try {
+            // The reserve again, where it can be had.
+            if (segment_) segment_->has_room(0, false, true);
+        } catch (const std::system_error& error) {
+            failed = error;
+        }
+    });
+    if (failed) throw *failed;
+}
+
+// Of both files together, with two pages for their ends.
+std::uint64_t DocumentStore::Impl::checkpoint_bytes_about() const {
+    constexpr std::uint64_t kLineBytes = 256;  // what a key's lines hold beside key and value
+    return value_bytes_.load(std::memory_order_relaxed) +
+           count_.load(std::memory_order_relaxed) * kLineBytes + (8U << 10U);
+}
+
+// All that the segments hold is in the checkpoint. They go first: what they hold of the disk may be
+// all that a new one can have. Without one the next commit makes it.
+void DocumentStore::Impl::replace_segments() {
+    segment_.reset();
+    remove_journals();
+    adopt(fresh_segment(folded_));
 }
 
 // A new segment is made here and put in place by the committer, between two batches.
@@ -431,7 +493,7 @@ void DocumentStore::Impl::rotate() {
     std::unique_ptr<Segment> next;
     std::optional<std::system_error> failed;
     try {
-        next = Segment::create(files_, paths_.journal_new);
+        next = Segment::create(files_, paths_.journal_new, journal::kFirstBytes);
         committer_.run(*this, [&] {
             try {
                 move_segments(std::move(next));

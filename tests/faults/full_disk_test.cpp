@@ -104,7 +104,8 @@ public:
         while (scribe_->acknowledged() > 3) {
             CPPUNIT_ASSERT_EQUAL(204, scribe_->remove_one().status);
         }
-        CPPUNIT_ASSERT(eventually([&] { return scribe_->write(2000).status == 201; }));
+        CPPUNIT_ASSERT(eventually([&] { return scribe_->write(2000).status == 201; },
+                                  std::chrono::seconds(60)));
         expect_kept_after_kill();
     }
 
