@@ -3,6 +3,8 @@
 #include <cppunit/TestAssert.h>
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace larder::test {
 
 void Scribe::use(int port) { client_ = std::make_unique<RawClient>(port); }
@@ -24,11 +26,21 @@ Answer Scribe::write(std::size_t size) {
 
 Answer Scribe::remove_one() {
     CPPUNIT_ASSERT_MESSAGE("nothing to delete", !held_.empty());
-    const auto first = held_.begin();
-    const Answer answer = client_->request("DELETE", target(first->first));
-    if (answer.status == 500) unknown_.insert(*first);
-    if (answer.status == 204 || answer.status == 500) held_.erase(first);
+    // Not known until the answer says so: it may be there or not.
+    const auto first = held_.extract(held_.begin());
+    unknown_[first.key()] = first.mapped();
+    const Answer answer = client_->request("DELETE", target(first.key()));
+    if (answer.status == 500) return answer;
+    if (answer.status != 204) held_[first.key()] = first.mapped();
+    unknown_.erase(first.key());
     return answer;
+}
+
+void Scribe::settle() {
+    verify();
+    for (const auto& [number, value] : std::exchange(unknown_, {})) {
+        if (client_->request("GET", target(number)).status == 200) held_[number] = value;
+    }
 }
 
 void Scribe::verify() const {

@@ -4,7 +4,6 @@
 
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 
 #include "support/raw_client.hpp"
@@ -28,6 +27,8 @@ public:
     // Asserts that every acknowledged value is read as it was sent, that no deleted or refused one
     // is, and that the bucket's list holds nothing else. A 500's value may be there or not.
     void verify() const;
+    // verify() after a restart: what is there now must stay, what is not must stay away.
+    void settle();
 
 private:
     std::string bucket_;
