@@ -3,6 +3,7 @@
 // Random moments under load are the crash drill's.
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <filesystem>
 #include <iostream>
@@ -18,7 +19,11 @@
 namespace larder::test {
 namespace {
 
-constexpr int kMostCalls = 100;  // of one kind, in one life
+constexpr int kMostCalls = 100;  // of one kind, in one part of a life
+
+// The parts of a life, by who makes the calls. strace counts each thread's calls by themselves: in
+// one life with one count, only the thread that is first to reach it would ever be killed.
+enum class Part { start = 1, commits, checkpoint, stop };
 
 class KillAtCallTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(KillAtCallTest);
@@ -31,17 +36,16 @@ class KillAtCallTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE_END();
 
 public:
-    void at_every_write() { kill_at_each("pwritev", 10); }
-    void at_every_sync() { kill_at_each("fdatasync", 10); }
-    void at_every_sync_of_a_folder() { kill_at_each("fsync", 3); }
-    void at_every_rename() { kill_at_each("rename", 3); }
-    void at_every_removal() { kill_at_each("unlink", 2); }
-    void at_every_allocation() { kill_at_each("fallocate", 1); }
+    void at_every_write() { kill_at_each("pwritev", 20); }
+    void at_every_sync() { kill_at_each("fdatasync", 20); }
+    void at_every_sync_of_a_folder() { kill_at_each("fsync", 8); }
+    void at_every_rename() { kill_at_each("rename", 10); }
+    void at_every_removal() { kill_at_each("unlink", 4); }
+    void at_every_allocation() { kill_at_each("fallocate", 3); }
 
     void tearDown() override { folder_.reset(); }
 
 private:
-    // strace counts a thread's calls by themselves, so the number of kills is not that of calls.
     void kill_at_each(const std::string& call, int at_least) {
         if (!tracing_unavailable().empty()) {
             std::cout << " SKIPPED: " << tracing_unavailable() << ' ' << std::flush;
@@ -52,34 +56,62 @@ private:
         drill_ = std::make_unique<Scribe>("drill");
         restart_and_judge("at first");
         int kills = 0;
-        while (was_killed(call, kills + 1)) {
-            ++kills;
-            restart_and_judge(fmt::format("killed at {} number {}", call, kills));
-            CPPUNIT_ASSERT_MESSAGE(call, kills < kMostCalls);
+        for (const Part part : {Part::start, Part::commits, Part::checkpoint, Part::stop}) {
+            int number = 1;
+            for (; was_killed(part, fmt::format("{}:signal=KILL:when={}", call, number));
+                 ++number) {
+                const auto when = fmt::format("killed at {} number {} of part {}", call, number,
+                                              static_cast<int>(part));
+                restart_and_judge(when);
+                CPPUNIT_ASSERT_MESSAGE(when, number < kMostCalls);
+            }
+            kills += number - 1;
+            restart_and_judge("after a life that ended well");
         }
-        restart_and_judge("after a life that ended well");
         std::cout << fmt::format(" ({} kills)", kills) << std::flush;
         CPPUNIT_ASSERT_MESSAGE(fmt::format("only {} kills at {}", kills, call), kills >= at_least);
     }
 
-    bool was_killed(const std::string& call, int number) {
+    bool was_killed(Part part, const std::string& injection) {
         auto options = this->options();
-        options.wrapper = {"strace", "-D",
-                           "-f",     "-qq",
-                           "-o",     "/dev/null",
-                           "-e",     "trace=" + call,
-                           "-e",     fmt::format("inject={}:signal=KILL:when={}", call, number)};
-        // A leak checker cannot work in a process that is traced, and says so by a failure.
-        options.environment.emplace_back("ASAN_OPTIONS", "detect_leaks=0");
-        try {
+        if (part == Part::start) {
+            const std::string trace = "trace=" + injection.substr(0, injection.find(':'));
+            options.wrapper = {"strace",    "-D", "-f",  "-qq", "-o",
+                               "/dev/null", "-e", trace, "-e",  "inject=" + injection};
+            // A leak checker cannot work in a process that is traced, and says so by a failure.
+            options.environment.emplace_back("ASAN_OPTIONS", "detect_leaks=0");
+            options.expect_ready = false;
             DaemonProcess daemon(options);
-            if (!live(daemon)) return true;
-            const int code = daemon.stop();
-            CPPUNIT_ASSERT(code == 0 || code == 128 + SIGKILL);
-            return code != 0;
-        } catch (const std::runtime_error&) {
-            return true;  // it was killed before it was ready
+            const auto ready = [&] {
+                return daemon.log().find("ready on http") != std::string::npos;
+            };
+            CPPUNIT_ASSERT(eventually([&] { return ready() || has_ended(daemon); }));
+            return !ready();
         }
+        DaemonProcess daemon(options);
+        std::unique_ptr<Tracer> tracer;
+        if (part != Part::stop) {
+            const char* thread = part == Part::commits ? "larder-kv" : "larder-kv-fold";
+            tracer = std::make_unique<Tracer>(thread_named(daemon.pid(), thread),
+                                              std::vector<std::string>{injection});
+        }
+        if (!live(daemon)) return true;
+        tracer.reset();
+        if (part == Part::stop) {
+            tracer =
+                std::make_unique<Tracer>(daemon.pid(), std::vector<std::string>{injection}, true);
+        }
+        const int code = daemon.stop();
+        CPPUNIT_ASSERT(code == 0 || code == 128 + SIGKILL);
+        return code != 0;
+    }
+
+    // Without reaping it, which is DaemonProcess's.
+    static bool has_ended(const DaemonProcess& daemon) {
+        siginfo_t info{};
+        const int found =
+            waitid(P_PID, static_cast<id_t>(daemon.pid()), &info, WEXITED | WNOHANG | WNOWAIT);
+        return found != 0 || info.si_pid != 0;
     }
 
     // False when the daemon went away over it.

@@ -92,8 +92,9 @@ pid_t thread_named(pid_t process, const std::string& name) {
     throw std::runtime_error(fmt::format("process {} has no thread {}", process, name));
 }
 
-Tracer::Tracer(pid_t thread, const std::vector<std::string>& injections) {
+Tracer::Tracer(pid_t thread, const std::vector<std::string>& injections, bool whole_process) {
     std::vector<std::string> arguments{"-p", std::to_string(thread)};
+    if (whole_process) arguments.emplace_back("-f");
     std::string calls;
     for (const std::string& injection : injections) {
         calls += (calls.empty() ? "" : ",") + call_of(injection);

@@ -19,8 +19,9 @@ pid_t thread_named(pid_t process, const std::string& name);
 class Tracer {
 public:
     // `injections` as strace takes them, "fdatasync:error=EIO:when=2"; calls are counted from now
-    // on. Returns when strace is attached; throws std::runtime_error where it cannot.
-    Tracer(pid_t thread, const std::vector<std::string>& injections);
+    // on, each thread's by themselves. Returns when strace is attached; throws std::runtime_error
+    // where it cannot. `whole_process`: all threads of the process `thread`, and those to come.
+    Tracer(pid_t thread, const std::vector<std::string>& injections, bool whole_process = false);
     ~Tracer();  // detaches: calls are themselves again
     Tracer(const Tracer&) = delete;
     Tracer& operator=(const Tracer&) = delete;
