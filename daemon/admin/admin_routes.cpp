@@ -16,6 +16,7 @@
 #include "routing/route_table.hpp"
 #include "storage-kit/cursor.hpp"
 #include "storage-kit/json.hpp"
+#include "system/descriptors.hpp"
 
 namespace larder::admin {
 namespace {
@@ -311,7 +312,8 @@ Response AdminRoutes::limits(const Request& /*request*/) const {
     body.set("head_timeout", seconds(http->duration("head_timeout")));
     body.set("body_timeout", seconds(http->duration("body_timeout")));
     body.set("idle_timeout", seconds(http->duration("idle_timeout")));
-    body.set("max_connections", http->integer("max_connections"));
+    body.set("max_connections", system::connections_within_limit(
+                                    static_cast<std::size_t>(http->integer("max_connections"))));
     body.set("worker_threads", daemon->integer("worker_threads"));
     body.set("worker_queue", daemon->integer("worker_queue"));
     body.set("list_limit", 1000);

@@ -277,10 +277,11 @@ Contents read_segment(File& file, const std::string& path,
     return contents;
 }
 
-std::unique_ptr<Segment> Segment::create(FileSystem& files, const std::string& path) {
+std::unique_ptr<Segment> Segment::create(FileSystem& files, const std::string& path,
+                                         std::uint64_t bytes) {
     auto made = std::unique_ptr<Segment>(new Segment(files.create(path)));
-    made->file_->allocate(0, kFirstBytes);
-    made->allocated_ = kFirstBytes;
+    made->file_->allocate(0, bytes);
+    made->allocated_ = bytes;
     made->sync();
     return made;
 }
@@ -334,6 +335,13 @@ bool Segment::has_room(std::uint64_t length, bool removal_only, bool may_grow) {
         return true;
     }
     return step > least && grow(least);
+}
+
+void Segment::lend_reserve() {
+    const std::uint64_t kept = (used_ + kPage - 1) / kPage * kPage;
+    if (kept >= allocated_) return;
+    file_->truncate(kept);
+    allocated_ = kept;
 }
 
 void Segment::append(std::string_view line) {

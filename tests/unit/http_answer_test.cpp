@@ -619,7 +619,7 @@ class HttpAnswerTest final : public CppUnit::TestFixture {
         Streams streams;
         ToyServer toy;
         streams.serve(toy);
-        RawClient client = toy.client();
+        FrontClient client = toy.client();
         client.send(get("/"));
         const auto stream = streams.first();
         client.read_until("\r\n\r\n");

@@ -580,7 +580,7 @@ class HttpServerTest final : public CppUnit::TestFixture {
         };
         toy.start();
         for (const std::string& fields : {""s, "X-Buffer: y\r\n"s}) {
-            RawClient client = toy.client();
+            FrontClient client = toy.client();
             const std::string early = post("/early", std::string(20000, 'o'), fields);
             client.send(early.substr(0, 9000));
             CPPUNIT_ASSERT(eventually([&] {
@@ -592,7 +592,7 @@ class HttpServerTest final : public CppUnit::TestFixture {
             CPPUNIT_ASSERT_EQUAL(507, client.read_answer().status);
             client.send(early.substr(9000));
             for (const std::size_t size : {100U, 30000U}) {
-                const Answer next = client.exchange(post("/next", pattern(size), fields));
+                const FrontAnswer next = client.exchange(post("/next", pattern(size), fields));
                 const std::string expected =
                     fields.empty() ? std::to_string(size) : "POST /next\n" + pattern(size);
                 CPPUNIT_ASSERT_EQUAL(expected, next.body);
