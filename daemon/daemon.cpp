@@ -13,6 +13,7 @@
 #include "plugin_host/library.hpp"
 #include "plugin_host/route_collector.hpp"
 #include "storage-kit/file_system.hpp"
+#include "system/descriptors.hpp"
 #include "system/inherited_sockets.hpp"
 
 namespace larder {
@@ -41,7 +42,8 @@ std::size_t reactors_of(const config::Section& http) {
 http::Options front_options(const config::Section& http) {
     http::Options options;
     options.reactors = reactors_of(http);
-    options.max_connections = static_cast<std::size_t>(http.integer("max_connections"));
+    options.max_connections =
+        system::connections_within_limit(static_cast<std::size_t>(http.integer("max_connections")));
     options.head_timeout = http.duration("head_timeout");
     options.body_timeout = http.duration("body_timeout");
     options.idle_timeout = http.duration("idle_timeout");
@@ -130,6 +132,7 @@ std::vector<std::string> Daemon::check(const config::Sources& sources) {
 
 Daemon::Daemon(const config::Sources& sources, bool background)
     : sources_(sources), own_(*new routing::Owner) {
+    const std::size_t descriptors = system::raise_descriptor_limit();
     config::Loader loader(sources_);
     libraries_ = find_plugins(loader);
     configuration_ = read_configuration(loader, libraries_);
@@ -139,6 +142,14 @@ Daemon::Daemon(const config::Sources& sources, bool background)
 
     const auto http = configuration_.section("http");
     const auto settings = configuration_.section("daemon");
+    const auto wanted = static_cast<std::size_t>(http->integer("max_connections"));
+    const std::size_t most = system::connections_within_limit(wanted);
+    if (most < wanted) {
+        log_->write(Level::warning,
+                    fmt::format("http.max_connections is {}, but of the {} files that this process "
+                                "may open at most {} can be connections; raise LimitNOFILE",
+                                wanted, descriptors, most));
+    }
     const std::size_t reactors = reactors_of(*http);
     http_metrics_ = std::make_unique<observe::HttpMetrics>(reactors);
     unmatched_ = &http_metrics_->series("(no route)", "(any)");

@@ -16,6 +16,7 @@
 #include "routing/route_table.hpp"
 #include "storage-kit/cursor.hpp"
 #include "storage-kit/json.hpp"
+#include "system/descriptors.hpp"
 
 namespace larder::admin {
 namespace {
@@ -112,8 +113,7 @@ Object describe_route(const routing::Endpoint& endpoint) {
 
 Object describe_setting(const config::Shown& entry) {
     Object row = object();
-    row.set("section", entry.section);
-    row.set("key", entry.key);
+    row.set("key", entry.section + "." + entry.key);
     row.set("value", entry.value);
     Object origin = object();
     origin.set("kind", std::string(config::kind_word(entry.origin.kind)));
@@ -312,7 +312,8 @@ Response AdminRoutes::limits(const Request& /*request*/) const {
     body.set("head_timeout", seconds(http->duration("head_timeout")));
     body.set("body_timeout", seconds(http->duration("body_timeout")));
     body.set("idle_timeout", seconds(http->duration("idle_timeout")));
-    body.set("max_connections", http->integer("max_connections"));
+    body.set("max_connections", system::connections_within_limit(
+                                    static_cast<std::size_t>(http->integer("max_connections"))));
     body.set("worker_threads", daemon->integer("worker_threads"));
     body.set("worker_queue", daemon->integer("worker_queue"));
     body.set("list_limit", 1000);
@@ -358,8 +359,7 @@ Response AdminRoutes::reload(const Request& /*request*/) {
         Array array;
         for (const config::Change& change : changes) {
             Object row = object();
-            row.set("section", change.section);
-            row.set("key", change.key);
+            row.set("key", change.section + "." + change.key);
             row.set("before", change.before);
             row.set("after", change.after);
             array.add(row);

@@ -274,7 +274,7 @@ void Connection::wait_for_nothing() noexcept {
     reactor_->wheel().set(*this, kNever);
 }
 
-void Connection::on_deadline() noexcept {
+void Connection::on_deadline() {
     const std::shared_ptr<TransportUser> alive = shared_from_this();
     const Wait due = std::exchange(wait_, Wait::none);
     switch (due) {

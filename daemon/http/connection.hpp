@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 
+#include "http/chunk_decoder.hpp"
 #include "http/event_stream.hpp"
 #include "http/http.hpp"
 #include "http/input_buffer.hpp"
@@ -77,7 +78,7 @@ private:
     void on_read(Event event, std::size_t size) noexcept override;
     void on_writable(Event event) noexcept override;
     void on_handshake(Event event) noexcept override;
-    void on_deadline() noexcept override;
+    void on_deadline() override;
     void deliver(std::uint64_t what) noexcept override;
     void begin_drain() noexcept override;
     bool cut() noexcept override;

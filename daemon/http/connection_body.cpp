@@ -30,6 +30,9 @@ void Connection::adopt_plan(BodyPlan&& plan) {
     if (plan_.kind == BodyPlan::Kind::answered) return;
     decoder_ = head_.chunked ? std::make_unique<ChunkDecoder>() : nullptr;
     stored_ = 0;
+    // A read that outlived an early answer may have left bytes of the body before.
+    chunk_.clear();
+    body_store_.clear();
     input_ = plan_.kind == BodyPlan::Kind::stream ? Input::streaming : Input::buffering;
     sink_full_ = input_ == Input::streaming && !plan_.sink_ready;
     chunk_step_ = kFirstChunk;

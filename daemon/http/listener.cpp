@@ -206,7 +206,7 @@ void Listener::stop() {
     if (!watch_) return;
     // What waits at a socket of our own would be reset with it; at an inherited one it waits for
     // the next daemon.
-    if (!inherited_) accept_some();
+    if (!inherited_) accept_some(kBacklog);
     pause_.reset();
     watch_.reset();
     if (owns_path_) ::unlink(path_.c_str());
@@ -217,7 +217,7 @@ void Listener::wait() {
     watch_->async_wait(asio::posix::stream_descriptor::wait_read,
                        [this](const boost::system::error_code& error) {
                            if (error || !watch_) return;
-                           if (accept_some()) {
+                           if (accept_some(kTurn)) {
                                wait();
                            } else {
                                rest();
@@ -232,8 +232,8 @@ void Listener::rest() {
     });
 }
 
-bool Listener::accept_some() {
-    for (int i = 0; i < kTurn; ++i) {
+bool Listener::accept_some(int limit) {
+    for (int i = 0; i < limit; ++i) {
         sockaddr_storage address{};
         socklen_t size = sizeof address;
         const int fd = ::accept4(watch_->native_handle(), generic(&address), &size,

@@ -28,8 +28,9 @@
 namespace larder::storage {
 namespace {
 
-constexpr std::size_t kBatchBytes = 8U << 20U;  // more is left to the next batch
-constexpr std::size_t kWalkChunk = 1000;        // documents read under the lock at once
+constexpr std::size_t kBatchBytes = 8U << 20U;     // more is left to the next batch
+constexpr std::size_t kWalkChunk = 1000;           // documents read under the lock at once
+constexpr std::size_t kInPlaceBytes = 16U << 20U;  // folded in a moment, with the committer stopped
 
 std::int64_t system_ms() {
     return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -50,6 +51,11 @@ Error read_only(const std::string& internal) {
                  "the store cannot be written until it is restarted")
         .because(internal);
 }
+Error no_descriptors(const std::string& internal) {
+    return Error(Errc::unavailable, "overloaded", "too many files are open: nothing was changed")
+        .with_header("Retry-After", "1")
+        .because(internal);
+}
 Error as_error(const std::system_error& error) {
     return is_no_space(error) ? disk_full(error.what()) : storage_failed(error.what());
 }
@@ -60,7 +66,7 @@ class DocumentStore::Impl final : public Committer::Impl::Lane {
     using Pending = Committer::Impl::Pending;
 
 public:
-    Impl(FileSystem& files, std::string path, Committer& committer, StoreOptions options)
+    Impl(FileSystem& files, const std::string& path, Committer& committer, StoreOptions options)
         : files_(files),
           paths_(path),
           committer_(committer.impl()),
@@ -109,7 +115,7 @@ private:
     // committing
     std::size_t commit_some(std::vector<Pending>& batch, std::size_t first);
     Outcome judge(const Change& change);
-    bool has_room(bool removal_only);
+    std::optional<Error> lack_of_room(bool removal_only);
     std::optional<Error> write_batch();
     void show();
     void refuse(std::vector<Pending>& batch, std::size_t from, std::size_t to, const Error& error);
@@ -118,6 +124,9 @@ private:
     void count_up();
 
     // checkpointing
+    void fold();
+    void fold_in_place();
+    std::uint64_t checkpoint_bytes_about() const;
     void rotate();
     void write_checkpoint();
 };
@@ -205,30 +214,37 @@ Outcome DocumentStore::Impl::judge(const Change& change) {
     }
     if (!outcome.refused) {
         const Judge::Verdict verdict = judge_.end_change();
-        if (!verdict.changed || has_room(verdict.removal_only)) {
-            judge_.accept(verdict);
-        } else {
-            outcome.refused = disk_full(paths_.journal + ": no space to grow");
-        }
+        if (verdict.changed) outcome.refused = lack_of_room(verdict.removal_only);
+        if (!outcome.refused) judge_.accept(verdict);
     }
     if (outcome.refused) judge_.undo();
     outcome.version = {epoch_, judge_.revision_after()};
     return outcome;
 }
 
-// Whether the journal can take what line() holds now.
-bool DocumentStore::Impl::has_room(bool removal_only) {
+// Why the journal cannot take what line() holds now, if it cannot.
+std::optional<Error> DocumentStore::Impl::lack_of_room(bool removal_only) {
     constexpr std::size_t kClosing = 2;
-    const bool fits =
-        journal_.has_room(judge_.line().size() + kClosing, removal_only, !grew_in_vain_,
-                          {epoch_, revision_.load(std::memory_order_relaxed)});
+    const std::uint64_t length = judge_.line().size() + kClosing;
+    bool fits = false;
+    try {
+        fits = journal_.has_room(length, removal_only, !grew_in_vain_,
+                                 {epoch_, revision_.load(std::memory_order_relaxed)});
+    } catch (const std::system_error& error) {
+        // A store that has no journal yet has nothing to lose by trying again.
+        if (journal_.has_current() || !is_out_of_descriptors(error)) throw;
+        return no_descriptors(error.what());
+    }
     if (!fits) {
         grew_in_vain_ = true;
-        set_state(StoreState::full, paths_.journal + ": no space to grow");
-    } else if (!removal_only && state_.load(std::memory_order_relaxed) == StoreState::full) {
+        const std::string why = paths_.journal + ": no space to grow";
+        set_state(StoreState::full, why);
+        return disk_full(why);
+    }
+    if (!removal_only && state_.load(std::memory_order_relaxed) == StoreState::full) {
         set_state(StoreState::open, {});
     }
-    return fits;
+    return std::nullopt;
 }
 
 // What happened instead, if it is not on disk now.
@@ -286,12 +302,52 @@ void DocumentStore::Impl::checkpoint() {
     if (closed_ || state_.load() == StoreState::read_only) throw read_only(paths_.json);
     if (revision_.load(std::memory_order_acquire) == folded_) return;
     try {
-        if (!journal_.has_old()) rotate();
-        write_checkpoint();
-        journal_.remove_old();
+        try {
+            fold();
+        } catch (const std::system_error& error) {
+            const bool small = value_bytes_.load(std::memory_order_relaxed) <= kInPlaceBytes;
+            if (!is_no_space(error) || !small) throw;
+            fold_in_place();
+        }
     } catch (const std::system_error& error) {
         throw as_error(error);
     }
+}
+
+void DocumentStore::Impl::fold() {
+    if (!journal_.has_old()) rotate();
+    write_checkpoint();
+    journal_.remove_old();
+}
+
+// For a full disk, where only this makes room of what was removed: with commits stopped no second
+// segment is wanted beside the first. The first one's reserve is lent to a checkpoint that it is
+// enough for; to others not, since on a disk that others fill it would be lost to them.
+void DocumentStore::Impl::fold_in_place() {
+    std::optional<std::system_error> failed;
+    committer_.run(*this, [&] {
+        if (!journal_.has_current() || state_.load() == StoreState::read_only) return;
+        try {
+            if (checkpoint_bytes_about() <= journal_.spare()) journal_.lend_reserve();
+            write_checkpoint();
+            journal_.replace_all({epoch_, folded_});
+        } catch (const std::system_error& error) {
+            failed = error;
+        }
+        try {
+            journal_.regain_reserve();
+        } catch (const std::system_error& error) {
+            failed = error;
+        }
+    });
+    if (failed) throw std::system_error(*failed);
+}
+
+// Of both files together, with two pages for their ends.
+std::uint64_t DocumentStore::Impl::checkpoint_bytes_about() const {
+    constexpr std::uint64_t kLineBytes = 256;  // what a key's lines hold beside key and value
+    return value_bytes_.load(std::memory_order_relaxed) +
+           count_.load(std::memory_order_relaxed) * kLineBytes + (8U << 10U);
 }
 
 // A new segment is made here and put in place by the committer, between two batches.
@@ -313,7 +369,7 @@ void DocumentStore::Impl::rotate() {
             failed = error;
         }
     });
-    if (failed) throw *failed;
+    if (failed) throw std::system_error(*failed);
 }
 
 // Writes what is in memory, while commits go on, and puts it in place.
@@ -376,9 +432,9 @@ void DocumentStore::Impl::close() {
 
 // ---- the public part
 
-DocumentStore::DocumentStore(FileSystem& files, std::string path, Committer& committer,
+DocumentStore::DocumentStore(FileSystem& files, const std::string& path, Committer& committer,
                              StoreOptions options)
-    : impl_(std::make_unique<Impl>(files, std::move(path), committer, std::move(options))) {
+    : impl_(std::make_unique<Impl>(files, path, committer, std::move(options))) {
     try {
         impl_->open();
     } catch (const std::system_error& error) {

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <mutex>
 #include <utility>
 
 namespace larder::storage {
@@ -145,6 +146,41 @@ private:
     std::string path_;
 };
 
+// The directories that were synced last, kept open: the sync that a rename needs must not fail
+// because clients hold all descriptors by then. [any]
+class OpenDirectories {
+public:
+    std::shared_ptr<const Descriptor> find(const std::string& path) {
+        struct stat now {};
+        if (::stat(path.c_str(), &now) != 0) fail("stat", path);
+        const std::lock_guard lock(mutex_);
+        const auto known = std::find_if(entries_.begin(), entries_.end(),
+                                        [&](const Entry& entry) { return entry.path == path; });
+        if (known != entries_.end()) {
+            // Another directory may have been put there since.
+            if (known->device == now.st_dev && known->inode == now.st_ino) return known->fd;
+            entries_.erase(known);
+        }
+        auto fd =
+            std::make_shared<const Descriptor>(open_or_throw("open", path, O_RDONLY | O_DIRECTORY));
+        if (::fstat(fd->get(), &now) != 0) fail("fstat", path);
+        if (entries_.size() == kMost) entries_.erase(entries_.begin());
+        entries_.push_back({path, now.st_dev, now.st_ino, fd});
+        return fd;
+    }
+
+private:
+    static constexpr std::size_t kMost = 16;
+    struct Entry {
+        std::string path;
+        dev_t device;
+        ino_t inode;
+        std::shared_ptr<const Descriptor> fd;
+    };
+    std::mutex mutex_;
+    std::vector<Entry> entries_;  // oldest first; guarded by mutex_
+};
+
 class RealFileSystem final : public FileSystem {
 public:
     std::unique_ptr<File> open_read(const std::string& path) override {
@@ -183,8 +219,8 @@ public:
     }
 
     void sync_directory(const std::string& path) override {
-        const Descriptor fd(open_or_throw("open", path, O_RDONLY | O_DIRECTORY));
-        if (::fsync(fd.get()) != 0) fail("fsync", path);
+        const auto fd = directories_.find(path);
+        if (::fsync(fd->get()) != 0) fail("fsync", path);
     }
 
     std::vector<std::string> list(const std::string& directory) override {
@@ -204,6 +240,8 @@ public:
     }
 
 private:
+    OpenDirectories directories_;
+
     static bool is_directory(const std::string& path) {
         struct stat status {};
         const bool directory = ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
@@ -226,6 +264,11 @@ std::string parent_of(const std::string& path) {
 bool is_no_space(const std::system_error& error) noexcept {
     return error.code() == std::errc::no_space_on_device ||
            (error.code().category() == std::generic_category() && error.code().value() == EDQUOT);
+}
+
+bool is_out_of_descriptors(const std::system_error& error) noexcept {
+    return error.code() == std::errc::too_many_files_open ||
+           error.code() == std::errc::too_many_files_open_in_system;
 }
 
 FileSystem& FileSystem::real() {

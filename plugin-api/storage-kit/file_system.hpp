@@ -41,6 +41,7 @@ public:
     virtual void remove(const std::string& path) = 0;  // absent is no error
     virtual void make_directory(
         const std::string& path) = 0;  // parents too; present is no error; 0750
+    // The real one wants no descriptor for a directory that it synced lately.
     virtual void sync_directory(const std::string& path) = 0;
     virtual std::vector<std::string> list(const std::string& directory) = 0;  // names, sorted
 
@@ -51,5 +52,7 @@ public:
 std::string parent_of(const std::string& path);
 // ENOSPC or EDQUOT: the two that pass when somebody makes room. [any]
 bool is_no_space(const std::system_error& error) noexcept;
+// EMFILE or ENFILE: they pass when somebody closes a file or a connection. [any]
+bool is_out_of_descriptors(const std::system_error& error) noexcept;
 
 }  // namespace larder::storage

@@ -1,5 +1,9 @@
 // Lines, segments and their recovery, as FORMAT.md has them. Not the order of renames around a
-// checkpoint: that is document_store.cpp's.
+// checkpoint: that is journal_files.cpp's.
+//
+//   sums and numbers, commits and headers as text
+//   read_segment     what is whole, what is torn, what is damaged
+//   Segment          growing, appending
 #include "storage-kit/journal.hpp"
 
 #include <fmt/format.h>
@@ -273,10 +277,11 @@ Contents read_segment(File& file, const std::string& path,
     return contents;
 }
 
-std::unique_ptr<Segment> Segment::create(FileSystem& files, const std::string& path) {
+std::unique_ptr<Segment> Segment::create(FileSystem& files, const std::string& path,
+                                         std::uint64_t bytes) {
     auto made = std::unique_ptr<Segment>(new Segment(files.create(path)));
-    made->file_->allocate(0, kFirstBytes);
-    made->allocated_ = kFirstBytes;
+    made->file_->allocate(0, bytes);
+    made->allocated_ = bytes;
     made->sync();
     return made;
 }
@@ -330,6 +335,13 @@ bool Segment::has_room(std::uint64_t length, bool removal_only, bool may_grow) {
         return true;
     }
     return step > least && grow(least);
+}
+
+void Segment::lend_reserve() {
+    const std::uint64_t kept = (used_ + kPage - 1) / kPage * kPage;
+    if (kept >= allocated_) return;
+    file_->truncate(kept);
+    allocated_ = kept;
 }
 
 void Segment::append(std::string_view line) {

@@ -16,7 +16,8 @@ namespace larder::storage::journal {
 
 inline constexpr std::uint64_t kReserveBytes = 64U << 10U;  // kept for removals on a full disk
 inline constexpr std::uint64_t kFirstBytes = 256U << 10U;   // allocated at first
-inline constexpr std::uint64_t kMostBytes = 4U << 20U;      // allocated at once
+inline constexpr std::uint64_t kLeastBytes = kReserveBytes + (4U << 10U);  // where space is short
+inline constexpr std::uint64_t kMostBytes = 4U << 20U;                     // allocated at once
 
 struct Header {
     std::uint64_t epoch = 1;
@@ -81,8 +82,9 @@ Contents read_segment(File& file, const std::string& path,
 // The segment that commits go to. Made under one name, put under another by its user. [committer]
 class Segment {
 public:
-    // A new file of zeros, allocated and synced, with no header yet. [any]
-    static std::unique_ptr<Segment> create(FileSystem& files, const std::string& path);
+    // A new file of so many zeros, allocated and synced, with no header yet. [any]
+    static std::unique_ptr<Segment> create(FileSystem& files, const std::string& path,
+                                           std::uint64_t bytes);
     // An existing one, to go on after `used`; everything of it is written again, since after a
     // failed sync what was read may not be on disk. [control]
     static std::unique_ptr<Segment> rewrite(FileSystem& files, const std::string& path,
@@ -92,11 +94,14 @@ public:
     // Makes sure that `length` bytes fit; false when the disk is full. The reserve is only counted
     // in for removals. `may_grow` false: only what is allocated already.
     bool has_room(std::uint64_t length, bool removal_only, bool may_grow);
+    // Gives back what is allocated and not used; has_room() takes it again.
+    void lend_reserve();
     // Writes a closed line. After std::system_error with is_no_space() the segment is as before;
     // after any other, as after a failed sync, it must not be used again.
     void append(std::string_view line);
     void sync() { file_->sync_data(); }
     std::uint64_t used() const noexcept { return used_; }
+    std::uint64_t spare() const noexcept { return allocated_ - used_; }  // and allocated
 
 private:
     explicit Segment(std::unique_ptr<File> file) : file_(std::move(file)) {}

@@ -52,11 +52,20 @@ void JournalFiles::start(const Recovered& found, std::uint64_t epoch, bool has_d
     }
 }
 
+// A small one where a large one cannot be had.
 std::unique_ptr<Segment> JournalFiles::fresh(const Header& header) {
+    const auto make = [&](std::uint64_t bytes) {
+        auto made = prepare(bytes);
+        write_header(*made, header);
+        return made;
+    };
     files_.make_directory(paths_.folder);
-    auto made = prepare();
-    write_header(*made, header);
-    return made;
+    try {
+        return make(journal::kFirstBytes);
+    } catch (const std::system_error& error) {
+        if (!is_no_space(error)) throw;
+    }
+    return make(journal::kLeastBytes);
 }
 
 // Puts a segment made as .journal.new into service, in the stead of all others.
@@ -138,11 +147,22 @@ void JournalFiles::append(std::string_view line) {
     current_bytes_ = current_->used();
 }
 
+// ---- a full disk
+
+void JournalFiles::regain_reserve() {
+    if (current_) current_->has_room(0, false, true);
+}
+
+void JournalFiles::replace_all(const Header& header) {
+    remove_all();
+    adopt(fresh(header));
+}
+
 // ---- checkpoints
 
-std::unique_ptr<Segment> JournalFiles::prepare() {
+std::unique_ptr<Segment> JournalFiles::prepare(std::uint64_t bytes) {
     try {
-        return Segment::create(files_, paths_.journal_new);
+        return Segment::create(files_, paths_.journal_new, bytes);
     } catch (const std::system_error& error) {
         if (is_no_space(error)) files_.remove(paths_.journal_new);  // what it got is needed
         throw;

@@ -32,12 +32,23 @@ public:
     // header, where there is room for that.
     bool has_room(std::uint64_t length, bool removal_only, bool may_grow,
                   const journal::Header& first);
+    bool has_current() const noexcept { return current_ != nullptr; }
     void append(std::string_view line);
     void sync() { current_->sync(); }
 
+    // ---- a full disk [committer]
+
+    std::uint64_t spare() const noexcept { return current_->spare(); }  // allocated and not used
+    void lend_reserve() { current_->lend_reserve(); }
+    void regain_reserve();  // where it can be had
+    // For when a checkpoint holds all that the segments hold. They go first: what they hold of the
+    // disk may be all that a new one can have. Without one the next commit makes it.
+    void replace_all(const journal::Header& header);
+
     // ---- checkpoints; only one at a time
 
-    std::unique_ptr<journal::Segment> prepare();  // a new segment, not in service yet [worker]
+    // A new segment of so many bytes, not in service yet. [worker]
+    std::unique_ptr<journal::Segment> prepare(std::uint64_t bytes = journal::kFirstBytes);
     // Failure leaves everything as it was. [committer]
     void write_header(journal::Segment& next, const journal::Header& header);
     // `next` becomes the current segment, the current one the old. After a failure nothing may be
@@ -45,7 +56,7 @@ public:
     void move(std::unique_ptr<journal::Segment> next);
     bool has_old() const noexcept { return has_old_; }  // [worker]
     void remove_old();                                  // [worker]
-    void remove_all();                                  // [control]
+    void remove_all();                                  // [control, committer]
 
     std::uint64_t bytes() const noexcept { return current_bytes_ + old_bytes_; }  // [any]
 

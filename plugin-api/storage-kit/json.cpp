@@ -1,6 +1,9 @@
 // One pass over the text with the state kept in an array, no recursion: depth costs memory that is
 // counted, not stack. Not built on simdjson's document model, which rewrites numbers, refuses those
 // beyond a double and knows no offsets. Writing and reading checked text is json_text.cpp's.
+//
+//   Scanner          the grammar, levels and names; strips white space where asked to
+//   compact, check
 #include "storage-kit/json.hpp"
 
 #include <algorithm>

@@ -1,5 +1,8 @@
-// SQLite behind sqlite.hpp: opening, statements, transactions, errors, copies.
-// Not for plugins to reach around: what they need of SQLite is in the header.
+// SQLite behind sqlite.hpp. Not for plugins to reach around: what they need of it is in the header.
+//
+//   errors and opening, rows
+//   Connection       statements, transactions, copies
+//   Database         a writer and its readers
 #include "storage-kit/sqlite.hpp"
 
 #include <Poco/Data/DataException.h>

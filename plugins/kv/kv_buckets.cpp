@@ -199,9 +199,13 @@ void Buckets::fold_if_due(Bucket& bucket) {
         bucket.folded_ = now;
         return;
     }
-    const bool due =
-        store.wants_checkpoint() || now - bucket.folded_ >= options_.checkpoint_interval;
+    // On a full disk the only changes are removals, and only a checkpoint makes room of them.
+    const std::uint64_t revision = store.version().revision;
+    const bool makes_room = store.state() == StoreState::full && revision != bucket.tried_full_;
+    const bool due = makes_room || store.wants_checkpoint() ||
+                     now - bucket.folded_ >= options_.checkpoint_interval;
     if (!due || now < bucket.not_before_ || store.state() == StoreState::read_only) return;
+    if (store.state() == StoreState::full) bucket.tried_full_ = revision;
     try {
         store.checkpoint();
         bucket.folded_ = now;

@@ -40,8 +40,10 @@ private:
     friend class Buckets;
     const std::string name_, file_;
     std::unique_ptr<storage::DocumentStore> store_;  // null: unreadable
-    // Only the upkeep thread: the last checkpoint, and when the next may be tried.
+    // Only the upkeep thread: the last checkpoint, when the next may be tried, and at which
+    // revision one was tried for a full disk's sake.
     std::chrono::steady_clock::time_point folded_{}, not_before_{};
+    std::uint64_t tried_full_ = 0;
 };
 
 struct BucketsOptions {

@@ -361,11 +361,7 @@ void KvRoutes::commit(const std::shared_ptr<Put>& put) {
             put->created_ms = before ? before->created_ms : put->updated_ms;
         },
         [this, put](const Outcome& outcome) {
-            if (outcome.refused) {
-                refused_writes_.add();
-                std::move(put->reply).fail(*outcome.refused);
-                return;
-            }
+            if (outcome.refused) return refuse(*put, outcome);
             writes_.add();
             Response response = json_answer(put->replaced ? 200 : 201,
                                             written_json(put->key, put->revision, put->created_ms,
@@ -374,6 +370,13 @@ void KvRoutes::commit(const std::shared_ptr<Put>& put) {
             tell_version(response, outcome.version);
             std::move(put->reply).send(std::move(response));
         });
+}
+
+void KvRoutes::refuse(Put& put, const Outcome& outcome) {
+    refused_writes_.add();
+    Error error = *outcome.refused;
+    error.with_header("Larder-Revision", revision_header(outcome.version));
+    std::move(put.reply).fail(error);
 }
 
 void KvRoutes::remove(const Request& request, Reply reply) {
@@ -393,11 +396,7 @@ void KvRoutes::remove(const Request& request, Reply reply) {
             transaction.remove(put->key);
         },
         [this, put](const Outcome& outcome) {
-            if (outcome.refused) {
-                refused_writes_.add();
-                std::move(put->reply).fail(*outcome.refused);
-                return;
-            }
+            if (outcome.refused) return refuse(*put, outcome);
             writes_.add();
             Response response;
             response.status = 204;

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "http/chunk_decoder.hpp"
 #include "http/request_parser.hpp"
 
 namespace {

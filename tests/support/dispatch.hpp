@@ -1,5 +1,5 @@
-// A dispatcher with routes of a test's choosing, workers, and a log that is kept; requests come from
-// fake exchanges. Not the front: a test that wants a body pushed does it itself.
+// A dispatcher with routes of a test's choosing, workers, and a log that is kept; requests come
+// from fake exchanges. Not the front: a test that wants a body pushed does it itself.
 #pragma once
 
 #include <fmt/format.h>
@@ -40,9 +40,9 @@ public:
           dispatcher(1, workers,
                      [this](const http::Ended& ended, const routing::Endpoint* endpoint,
                             std::string_view principal) {
-                         observed = fmt::format(
-                             "{} {} {}", ended.status,
-                             endpoint != nullptr ? endpoint->route.pattern : "-", principal);
+                         observed = fmt::format("{} {} {}", ended.status,
+                                                endpoint != nullptr ? endpoint->route.pattern : "-",
+                                                principal);
                      }),
           access_(std::make_shared<access::Access>(std::move(policy))) {
         maker.owner.log = &log_;

@@ -59,9 +59,7 @@ public:
         if (!answer_) answer_ = std::move(response);
         changed_.notify_all();
     }
-    std::shared_ptr<EventStream> stream(StreamHead&& /*head*/) noexcept override {
-        return nullptr;
-    }
+    std::shared_ptr<EventStream> stream(StreamHead&& /*head*/) noexcept override { return nullptr; }
     void resume_body() noexcept override {
         const std::scoped_lock lock(mutex_);
         ++resumes_;

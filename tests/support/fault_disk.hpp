@@ -45,6 +45,7 @@ struct Fault {
     bool lasting = false;  // every later call of the kind fails as well
     bool any = true;       // counts all changing calls, else those of `kind`
     Call kind = Call::write;
+    std::size_t cut_at = 0;  // a power cut as well, at this changing call; 0 never
 };
 
 class FaultDisk final : public storage::FileSystem {
@@ -124,7 +125,7 @@ public:
     void arm(const Fault& fault) {
         const std::lock_guard lock(mutex_);
         fault_ = fault;
-        calls_ = 0;
+        calls_ = changes_ = 0;
     }
     std::size_t calls() const { return calls_; }  // of the armed kind, since arm()
     bool is_cut() const { return cut_; }
@@ -230,12 +231,14 @@ private:
     template <typename Partly> void before(Call call, Partly partly) {
         if (cut_) throw std::system_error(EIO, std::generic_category(), "after the power cut");
         const bool changing = call != Call::open && call != Call::read;
-        if (fault_.any ? !changing : call != fault_.kind) return;
-        ++calls_;
-        const bool due = calls_ == fault_.at || (fault_.lasting && calls_ > fault_.at);
-        if (fault_.at == 0 || !due) return;
+        const bool cut_now = changing && ++changes_ == fault_.cut_at;
+        const bool counted = fault_.any ? changing : call == fault_.kind;
+        if (counted) ++calls_;
+        const bool reached = calls_ == fault_.at || (fault_.lasting && calls_ > fault_.at);
+        const bool due = counted && fault_.at != 0 && reached;
+        if (!cut_now && !due) return;
         struck_ = true;
-        const bool cuts = fault_.error == 0;
+        const bool cuts = cut_now || fault_.error == 0;
         cut_ = cuts;
         partly(std::uniform_int_distribution<std::size_t>(0, 3)(random_));
         if (cuts) take_image();
@@ -304,7 +307,7 @@ private:
     mutable std::mutex mutex_;
     std::mt19937 random_;
     Fault fault_;
-    std::size_t calls_ = 0;
+    std::size_t calls_ = 0, changes_ = 0;
     bool cut_ = false, struck_ = false;
     Names now_, durable_, image_;
     std::deque<NameChange> pending_;

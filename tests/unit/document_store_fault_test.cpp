@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "storage-kit/document_store.hpp"
@@ -159,7 +160,10 @@ private:
     // Others go on writing while the readable file is made.
     void checkpoint() {
         int commits = 0;
+        const auto checkpointer = std::this_thread::get_id();
         disk_.meanwhile = [&](const std::string& path) {
+            // On a full disk the committer itself makes it, and nobody writes meanwhile.
+            if (std::this_thread::get_id() != checkpointer) return;
             if (!path.ends_with(".tmp") || ++commits > 2) return;
             commit({{"meanwhile", value(commits)}, {fmt::format("k{}", commits), value(commits)}});
         };
@@ -267,6 +271,8 @@ class DocumentStoreFaultTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(full_disk_refuses_sets_and_removes_on);
     CPPUNIT_TEST(full_disk_at_open);
     CPPUNIT_TEST(full_disk_at_open_after_failed_sync);
+    CPPUNIT_TEST(full_disk_gets_room_of_removals);
+    CPPUNIT_TEST(power_cut_while_room_is_made);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -394,7 +400,60 @@ public:
         }
     }
 
+    // Where no second segment can be had, the checkpoint is made without one.
+    void full_disk_gets_room_of_removals() {
+        FaultDisk disk;
+        Model model;
+        Life life(disk, model);
+        prepare_removals(life);
+        disk.arm(kNoSecondSegment);
+        life.store().checkpoint();
+        CPPUNIT_ASSERT(disk.struck());
+        CPPUNIT_ASSERT(life.store().journal_bytes() < 200);  // a header
+        CPPUNIT_ASSERT_EQUAL(std::size_t{3}, disk.names().size());
+        model.compare(life.store(), "folded in place");
+        life.commit({{"k3", "3"}});
+        life.open();
+        model.compare(life.store(), "folded in place, then killed");
+        check_survivor(disk, model, "folded in place");
+    }
+
+    void power_cut_while_room_is_made() {
+        std::size_t at = 0;
+        for (bool cut = true; cut;) {
+            ++at;
+            for (unsigned seed = 0; seed < 4; ++seed) {
+                FaultDisk disk(static_cast<unsigned>(at) * 8 + seed);
+                Model model;
+                Life life(disk, model);
+                prepare_removals(life);
+                Fault fault = kNoSecondSegment;
+                fault.cut_at = at;
+                disk.arm(fault);
+                try {
+                    life.store().checkpoint();
+                } catch (const Error&) {
+                    CPPUNIT_ASSERT(disk.is_cut());
+                }
+                cut = disk.is_cut();
+                const auto after = disk.after_power_cut(seed);
+                check_survivor(*after, model, fmt::format("cut at call {}, seed {}", at, seed));
+            }
+        }
+        CPPUNIT_ASSERT(at > 15);
+    }
+
 private:
+    static constexpr Fault kNoSecondSegment{
+        .at = 1, .error = ENOSPC, .any = false, .kind = Call::allocate};
+
+    static void prepare_removals(Life& life) {
+        life.open();
+        for (int i = 0; i < 20; ++i) life.commit({{fmt::format("k{}", i), "1"}});
+        life.store().checkpoint();
+        for (int i = 0; i < 18; ++i) life.commit({{fmt::format("k{}", i), {}}});
+    }
+
     static void fail_every_call(int error) {
         for (const Call kind : larder::test::kChangingCalls) {
             const std::size_t calls = calls_of_a_life({.any = false, .kind = kind});

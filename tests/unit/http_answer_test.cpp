@@ -15,8 +15,8 @@ using namespace larder;
 using namespace larder::http;
 using namespace std::chrono_literals;
 using namespace std::string_literals;
-using test::eventually;
 using test::FrontAnswer;
+using test::eventually;
 using test::FrontClient;
 using test::ToyServer;
 
@@ -74,6 +74,7 @@ class HttpAnswerTest final : public CppUnit::TestFixture {
     CPPUNIT_TEST(streams_events_to_http_1_0);
     CPPUNIT_TEST(a_stream_for_head_is_a_head);
     CPPUNIT_TEST(a_stream_fills_and_becomes_writable);
+    CPPUNIT_TEST(a_stream_fills_by_number_of_blocks);
     CPPUNIT_TEST(a_stream_hears_that_its_client_left);
     CPPUNIT_TEST(a_stream_reader_that_stops_is_cut);
     CPPUNIT_TEST(a_stream_client_that_talks_on_is_cut);
@@ -612,6 +613,39 @@ class HttpAnswerTest final : public CppUnit::TestFixture {
         stream->close();
         CPPUNIT_ASSERT(client.read_to_end().ends_with("\r\n0\r\n\r\n"));
         CPPUNIT_ASSERT_EQUAL(std::uint64_t{(taken + 1) * 65536}, toy.ended().at(0).bytes_out);
+    }
+
+    void a_stream_fills_by_number_of_blocks() {
+        Streams streams;
+        ToyServer toy;
+        streams.serve(toy);
+        FrontClient client = toy.client();
+        client.send(get("/"));
+        const auto stream = streams.first();
+        client.read_until("\r\n\r\n");
+        // The reactors are held, so that nothing leaves the queue.
+        std::atomic<int> held{0};
+        std::atomic<bool> go{false};
+        std::thread holding([&] {
+            toy.server().on_each_reactor([&](std::size_t) {
+                ++held;
+                eventually([&] { return go.load(); });
+            });
+        });
+        CPPUNIT_ASSERT(eventually([&] { return held == 2; }));
+        const auto event = block("data\n\n");
+        for (int i = 0; i < 4096; ++i) {
+            CPPUNIT_ASSERT(stream->send(event) == EventStream::Sent::taken);
+        }
+        CPPUNIT_ASSERT(stream->send(event) == EventStream::Sent::full);
+        go = true;
+        holding.join();
+        CPPUNIT_ASSERT(eventually([&] { return streams.writable == 1; }));
+        CPPUNIT_ASSERT(stream->send(event) == EventStream::Sent::taken);
+        stream->close();
+        CPPUNIT_ASSERT(client.read_to_end().ends_with("\r\n0\r\n\r\n"));
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{4097 * 6}, toy.ended().at(0).bytes_out);
+        CPPUNIT_ASSERT_EQUAL(1, streams.writable.load());
     }
 
     void a_stream_hears_that_its_client_left() {

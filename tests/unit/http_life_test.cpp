@@ -26,8 +26,8 @@ using namespace larder;
 using namespace larder::http;
 using namespace std::chrono_literals;
 using namespace std::string_literals;
-using test::eventually;
 using test::FrontAnswer;
+using test::eventually;
 using test::FrontClient;
 using test::ToyServer;
 

@@ -1,6 +1,8 @@
 // The front over real sockets, the way in: requests one after the other, bodies of every framing,
 // and what is refused. Answers have http_answer_test, time and sockets http_life_test.
 #include <atomic>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "support/suite.hpp"
@@ -11,9 +13,9 @@ namespace {
 using namespace larder;
 using namespace larder::http;
 using namespace std::string_literals;
+using test::FrontAnswer;
 using test::CollectingSink;
 using test::eventually;
-using test::FrontAnswer;
 using test::FrontClient;
 using test::ToyServer;
 
@@ -60,6 +62,7 @@ class HttpServerTest final : public CppUnit::TestFixture {
     CPPUNIT_TEST(a_sink_that_is_not_ready_is_waited_for);
     CPPUNIT_TEST(an_empty_body_ends_a_sink_at_once);
     CPPUNIT_TEST(a_sink_may_answer_before_the_end);
+    CPPUNIT_TEST(an_early_answer_leaves_nothing_to_the_next_body);
     CPPUNIT_TEST(a_sink_beyond_its_limit_is_aborted);
     CPPUNIT_TEST(cut_bodies_never_look_whole);
     CPPUNIT_TEST(malformed_chunks_abort);
@@ -317,7 +320,7 @@ class HttpServerTest final : public CppUnit::TestFixture {
         {  // refused on its head: the body need not come, so the connection cannot go on
             FrontClient client = toy.client();
             const FrontAnswer answer = client.exchange("PUT /no HTTP/1.1\r\nHost: a\r\n" + expect +
-                                                       "Content-Length: 3\r\n\r\n");
+                                                  "Content-Length: 3\r\n\r\n");
             CPPUNIT_ASSERT_EQUAL(403, answer.status);
             CPPUNIT_ASSERT_EQUAL("close"s, answer.field.at("connection"));
             client.send("abc");
@@ -557,6 +560,44 @@ class HttpServerTest final : public CppUnit::TestFixture {
             CPPUNIT_ASSERT(client.at_end());
             CPPUNIT_ASSERT_EQUAL(1, sink->aborts());
             CPPUNIT_ASSERT_EQUAL(0, sink->ends());
+        }
+    }
+
+    // The answer comes while a read for the sink (or for run()) is under way; what that read brings
+    // belongs to the old body, not to the next one.
+    void an_early_answer_leaves_nothing_to_the_next_body() {
+        ToyServer toy;
+        std::shared_ptr<CollectingSink> sink;
+        std::mutex mutex;
+        ToyServer::Held held;
+        toy.on_begin = [&](const ToyServer::Held& exchange) {
+            const std::lock_guard lock(mutex);
+            if (exchange->head().target == "/early") held = exchange;
+            if (exchange->head().field("X-Buffer")) return ToyServer::buffered(1U << 20U);
+            sink = std::make_shared<CollectingSink>();
+            if (!held) answer_at_end(sink, exchange);
+            return ToyServer::streamed(sink);
+        };
+        toy.start();
+        for (const std::string& fields : {""s, "X-Buffer: y\r\n"s}) {
+            FrontClient client = toy.client();
+            const std::string early = post("/early", std::string(20000, 'o'), fields);
+            client.send(early.substr(0, 9000));
+            CPPUNIT_ASSERT(eventually([&] {
+                const std::lock_guard lock(mutex);
+                return held != nullptr;
+            }));
+            for (int i = 0; i < 3; ++i) toy.server().on_each_reactor([](std::size_t) {});
+            std::exchange(held, nullptr)->answer(ToyServer::text(507, "full"));
+            CPPUNIT_ASSERT_EQUAL(507, client.read_answer().status);
+            client.send(early.substr(9000));
+            for (const std::size_t size : {100U, 30000U}) {
+                const FrontAnswer next = client.exchange(post("/next", pattern(size), fields));
+                const std::string expected =
+                    fields.empty() ? std::to_string(size) : "POST /next\n" + pattern(size);
+                CPPUNIT_ASSERT_EQUAL(expected, next.body);
+                if (fields.empty()) CPPUNIT_ASSERT_EQUAL(pattern(size), sink->bytes());
+            }
         }
     }
 

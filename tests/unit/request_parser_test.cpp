@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "http/chunk_decoder.hpp"
 #include "support/suite.hpp"
 
 namespace {

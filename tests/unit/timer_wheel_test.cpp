@@ -19,7 +19,7 @@ class Probe final : public Timed {
 public:
     int fired = 0;
     std::function<void()> then;
-    void on_deadline() noexcept override {
+    void on_deadline() override {
         ++fired;
         if (then) then();
     }
