@@ -111,13 +111,13 @@ public:
 
     void tells_settings_and_their_origin() {
         const auto config = object_of(get("/api/config").body);
-        const auto timeout = find_item(config, {{"section", "http"}, {"key", "head_timeout"}});
+        const auto timeout = find_item(config, {{"key", "http.head_timeout"}});
         CPPUNIT_ASSERT(!timeout.isNull());
         CPPUNIT_ASSERT_EQUAL(std::string("30s"), timeout->getValue<std::string>("value"));
         CPPUNIT_ASSERT_EQUAL(std::string("default"),
                              timeout->getObject("origin")->getValue<std::string>("kind"));
         CPPUNIT_ASSERT(!timeout->getValue<std::string>("says").empty());
-        CPPUNIT_ASSERT(!find_item(config, {{"section", "kv"}, {"key", "enabled"}}).isNull());
+        CPPUNIT_ASSERT(!find_item(config, {{"key", "kv.enabled"}}).isNull());
     }
 
     void counts_for_prometheus() {

@@ -139,20 +139,20 @@ public:
              true,
              {}});
         const auto config = object_of(request(daemon.port(), "GET", "/api/config").body);
-        const auto shown = [&](const std::string& section, const std::string& key) {
-            const auto item = find_item(config, {{"section", section}, {"key", key}});
-            CPPUNIT_ASSERT_MESSAGE(section + "." + key, !item.isNull());
+        const auto shown = [&](const std::string& key) {
+            const auto item = find_item(config, {{"key", key}});
+            CPPUNIT_ASSERT_MESSAGE(key, !item.isNull());
             const auto origin = item->getObject("origin");
             return fmt::format(
                 "{} {} {}{} {}", item->getValue<std::string>("value"),
                 origin->getValue<std::string>("kind"), origin->optValue<std::string>("file", ""),
                 origin->optValue<std::string>("variable", ""), origin->optValue<int>("line", 0));
         };
-        CPPUNIT_ASSERT_EQUAL(fmt::format("3 file {} 2", file), shown("daemon", "worker_threads"));
+        CPPUNIT_ASSERT_EQUAL(fmt::format("3 file {} 2", file), shown("daemon.worker_threads"));
         CPPUNIT_ASSERT_EQUAL(std::string("50 environment LARDER_DAEMON_WORKER_QUEUE 0"),
-                             shown("daemon", "worker_queue"));
-        CPPUNIT_ASSERT_EQUAL(std::string("127.0.0.1:0 command line  0"), shown("http", "listen"));
-        CPPUNIT_ASSERT_EQUAL(std::string("cores default  0"), shown("http", "reactors"));
+                             shown("daemon.worker_queue"));
+        CPPUNIT_ASSERT_EQUAL(std::string("127.0.0.1:0 command line  0"), shown("http.listen"));
+        CPPUNIT_ASSERT_EQUAL(std::string("cores default  0"), shown("http.reactors"));
         const auto limits = object_of(request(daemon.port(), "GET", "/api/limits").body);
         CPPUNIT_ASSERT_EQUAL(7.0, limits->getValue<double>("head_timeout"));
         CPPUNIT_ASSERT_EQUAL(50, limits->getValue<int>("worker_queue"));

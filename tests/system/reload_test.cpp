@@ -136,10 +136,9 @@ private:
         const auto array = body->getArray(member);
         for (unsigned i = 0; i < array->size(); ++i) {
             const auto row = array->getObject(i);
-            text +=
-                fmt::format("{}.{} {} {}; ", row->getValue<std::string>("section"),
-                            row->getValue<std::string>("key"), row->getValue<std::string>("before"),
-                            row->getValue<std::string>("after"));
+            text += fmt::format("{} {} {}; ", row->getValue<std::string>("key"),
+                                row->getValue<std::string>("before"),
+                                row->getValue<std::string>("after"));
         }
         return text;
     }

@@ -223,9 +223,9 @@ public:
         begin();
         CPPUNIT_ASSERT_EQUAL(std::string("507 quota-exceeded"), end());
         sink_->abort();  // as the front does then
-        expect_gate_empty();
         CPPUNIT_ASSERT_EQUAL(std::string("o"), story_->told());
         CPPUNIT_ASSERT_EQUAL(1, exchange_->answers());
+        expect_gate_empty();
     }
 
     void no_upload_is_a_500() {
