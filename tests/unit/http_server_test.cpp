@@ -150,6 +150,7 @@ class HttpServerTest final : public CppUnit::TestFixture {
         };
         toy.start();
         std::vector<RawClient> clients;
+        clients.reserve(16);
         for (int i = 0; i < 16; ++i) clients.push_back(toy.client());
         std::string all;
         for (int i = 0; i < 100; ++i) all += get("/" + std::to_string(i));
