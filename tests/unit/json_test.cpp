@@ -389,7 +389,7 @@ public:
     }
 
     void many_names() {
-        std::mt19937 random(kSeed);
+        std::mt19937 random(kSeed);  // NOLINT(cert-msc32-c,cert-msc51-cpp)
         for (const int count : {2, 8, 9, 10, 11, 100, 5000}) {
             std::vector<std::string> names;
             names.reserve(static_cast<std::size_t>(count));
@@ -452,7 +452,7 @@ public:
     }
 
     void quoting_and_back() {
-        std::mt19937 random(kSeed);
+        std::mt19937 random(kSeed);  // NOLINT(cert-msc32-c,cert-msc51-cpp)
         for (int i = 0; i < 2000; ++i) {
             std::string text;
             for (unsigned n = random() % 40; n > 0; --n) text += static_cast<char>(random() % 128);
