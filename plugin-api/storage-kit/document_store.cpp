@@ -134,7 +134,13 @@ private:
 // ---- opening
 
 void DocumentStore::Impl::open() {
-    Recovered found = recover(files_, paths_, options_.clock_ms(), options_.report);
+    Recovered found;
+    try {
+        found = recover(files_, paths_, options_.clock_ms(), options_.report);
+    } catch (const Error& error) {
+        if (options_.report) options_.report({Finding::Kind::unreadable, error.internal()});
+        throw;
+    }
     index_ = std::move(found.index);
     epoch_ = found.epoch;
     revision_ = found.revision;
