@@ -13,23 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "support/temporary_folder.hpp"
+
 namespace larder::test {
-
-// A folder below the system's temporary one, removed with all in it at the end.
-class TemporaryFolder {
-public:
-    TemporaryFolder();
-    ~TemporaryFolder();
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-    const std::string& path() const noexcept { return path_; }
-
-private:
-    std::string path_;
-};
-
-std::string read_file(const std::string& path);  // throws when it cannot
-void write_file(const std::string& path, const std::string& text);
 
 // Looks until `condition` holds; false when it did not within `limit`.
 bool eventually(const std::function<bool()>& condition,
