@@ -2,6 +2,8 @@
 
 #include <Poco/Util/HelpFormatter.h>
 #include <Poco/Util/MapConfiguration.h>
+#include <Poco/Util/OptionException.h>
+#include <Poco/Util/OptionProcessor.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -9,6 +11,7 @@
 #include <iostream>
 #include <system_error>
 
+#include "config/nearest.hpp"
 #include "daemon.hpp"
 #include "larder/abi.hpp"
 #include "system/signals.hpp"
@@ -26,6 +29,29 @@ std::string absolute(const std::string& path) {
 }  // namespace
 
 Larderd::Larderd() { setUnixOptions(true); }
+
+// Poco's own judging is too late: it has become a daemon by then, and logs instead of saying.
+int Larderd::start(int argc, char** argv) {
+    Poco::Util::OptionSet known;
+    defineOptions(known);
+    Poco::Util::OptionProcessor judge(known);
+    judge.setUnixStyle(true);
+    try {
+        std::string name, value;
+        for (int i = 1; i < argc; ++i) judge.process(argv[i], name, value);
+        judge.checkRequired();
+    } catch (const Poco::Util::UnknownOptionException& error) {
+        std::vector<std::string> names;
+        for (const auto& option : known) names.push_back(option.fullName());
+        std::cerr << fmt::format("larderd: unknown option '{}'{}; see larderd --help\n",
+                                 error.message(), config::did_you_mean(error.message(), names));
+        return EXIT_USAGE;
+    } catch (const Poco::Exception& error) {
+        std::cerr << fmt::format("larderd: {}; see larderd --help\n", error.displayText());
+        return EXIT_USAGE;
+    }
+    return run(argc, argv);
+}
 
 void Larderd::defineOptions(Poco::Util::OptionSet& options) {
     using Poco::Util::Option;

@@ -16,6 +16,9 @@ class Larderd : public Poco::Util::ServerApplication {
 public:
     Larderd();
 
+    // Judges the options, then run()s. A mistake in them is told, with a hint, and is EXIT_USAGE.
+    int start(int argc, char** argv);
+
 protected:
     void defineOptions(Poco::Util::OptionSet& options) override;
     void handleOption(const std::string& name, const std::string& value) override;

@@ -6,5 +6,5 @@
 int main(int argc, char** argv) {
     larder::system::block_signals();
     larder::Larderd application;
-    return application.run(argc, argv);
+    return application.start(argc, argv);
 }

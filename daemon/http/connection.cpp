@@ -19,8 +19,9 @@ namespace larder::http {
 
 namespace {
 
-constexpr std::size_t kFirstBuffer = 4096;        // what an idle connection keeps
-constexpr std::size_t kStreamInput = 64U << 10U;  // thrown away while a stream is sent
+constexpr std::size_t kFirstBuffer = 4096;               // what an idle connection keeps
+constexpr std::chrono::milliseconds kFirstRequest{500};  // while draining
+constexpr std::size_t kStreamInput = 64U << 10U;         // thrown away while a stream is sent
 
 bool is_request_id(std::string_view id) noexcept {
     return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](char c) {
@@ -84,7 +85,11 @@ std::shared_ptr<Cancel> Connection::cancel() {
 void Connection::begin_drain() noexcept {
     if (phase_ != Phase::head || parser_.begun() || !buffer_.empty()) return;
     // A request that has arrived but was not read yet is under way, too.
-    if (!transport_.has_input()) close();
+    if (transport_.has_input()) return;
+    if (serial_.load(std::memory_order_relaxed) > 1) return close();
+    // Who has only just connected is about to ask, and would take a close for a failure.
+    const Clock::time_point soon = Clock::now() + kFirstRequest;
+    if (deadline() > soon) wait_until(Wait::idle, soon);
 }
 
 bool Connection::cut() noexcept {

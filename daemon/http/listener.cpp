@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <system_error>
 #include <utility>
@@ -88,7 +89,7 @@ Accepted::~Accepted() {
     if (fd_ >= 0) ::close(fd_);
 }
 
-Listener::Listener(const ListenerSpec& spec) : tls_(spec.tls) {
+Listener::Listener(const ListenerSpec& spec) : tls_(spec.tls), inherited_(spec.inherited_fd >= 0) {
     try {
         if (spec.inherited_fd >= 0) {
             fd_ = spec.inherited_fd;
@@ -143,6 +144,12 @@ void Listener::bind_tcp(const std::string& address) {
     }
     std::string host = address.substr(0, colon);
     const std::string port = address.substr(colon + 1);
+    // getaddrinfo takes 65536 for 0.
+    unsigned number = 0;
+    const auto [end, fault] = std::from_chars(port.data(), port.data() + port.size(), number);
+    if (fault != std::errc{} || end != port.data() + port.size() || number > 65535) {
+        refuse(address, fmt::format("the port '{}' is no number from 0 to 65535", port));
+    }
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     addrinfo wanted{};
     wanted.ai_socktype = SOCK_STREAM;
@@ -197,7 +204,9 @@ void Listener::start(Reactor& reactor, Take take, std::function<std::string()> r
 
 void Listener::stop() {
     if (!watch_) return;
-    accept_some(kBacklog);
+    // What waits at a socket of our own would be reset with it; at an inherited one it waits for
+    // the next daemon.
+    if (!inherited_) accept_some(kBacklog);
     pause_.reset();
     watch_.reset();
     if (owns_path_) ::unlink(path_.c_str());

@@ -55,7 +55,9 @@ public:
     // Accepts on this reactor and hands each on. `refusal` makes what a client reads when there is
     // no descriptor left for it (plain sockets). [io]
     void start(Reactor& reactor, Take take, std::function<std::string()> refusal);
-    void stop();  // takes what has queued, then closes [io]
+    // Takes what has queued (leaves it to the next daemon where the socket is inherited), then
+    // closes. [io]
+    void stop();
 
 private:
     void bind_tcp(const std::string& address);
@@ -67,6 +69,7 @@ private:
     void rest();
 
     bool tls_;
+    bool inherited_;
     int fd_ = -1;
     int family_ = AF_UNSPEC;
     std::string path_;  // of a Unix socket

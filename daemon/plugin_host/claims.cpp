@@ -17,8 +17,12 @@ constexpr std::array<std::string_view, 11> kOwnPrefixes = {
     "/api/alerts", "/api/users",   "/api/scheduler", "/api/tokens", "/api/whoami"};
 
 bool overlaps(std::string_view a, std::string_view b) {
-    // "config/" claims all below it; "storage.json" only itself.
-    return a == b || (a.ends_with('/') && b.starts_with(a)) ||
+    // "config/" claims all below it; "storage.json" only itself. No file may stand where another's
+    // folder does.
+    const auto bare = [](std::string_view path) {
+        return path.substr(0, path.size() - (path.ends_with('/') ? 1 : 0));
+    };
+    return bare(a) == bare(b) || (a.ends_with('/') && b.starts_with(a)) ||
            (b.ends_with('/') && a.starts_with(b));
 }
 

@@ -11,11 +11,12 @@
 namespace larder::routing {
 
 Call::Call(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const RouteTable> table,
-           const Match& match, std::string_view principal)
+           const Match& match, std::string_view principal, bool trusted)
     : exchange_(std::move(exchange)),
       table_(std::move(table)),
       endpoint_(match.endpoint),
       principal_(principal),
+      trusted_(trusted),
       values_(match.values) {}
 
 void Call::decode(const Match& match) {
@@ -111,7 +112,9 @@ std::optional<std::uint64_t> Call::content_length() const noexcept {
 }
 
 // Without users there are no scopes narrower than the route's own permission, judged already.
-bool Call::may(Permission /*permission*/, std::string_view /*resource*/) const { return true; }
+bool Call::may(Permission permission, std::string_view /*resource*/) const {
+    return trusted_ || permission == Permission::open;
+}
 
 void Call::answer(Response&& response) noexcept {
     apply_conditions(exchange_->head(), response);

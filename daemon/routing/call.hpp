@@ -22,7 +22,7 @@ namespace larder::routing {
 class Call final : public Request, public PendingReply, public std::enable_shared_from_this<Call> {
 public:
     Call(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const RouteTable> table,
-         const Match& match, std::string_view principal);
+         const Match& match, std::string_view principal, bool trusted);
 
     // Decodes parameters and query; throws Error{bad_request} naming what is malformed or unknown.
     void decode(const Match& match);
@@ -70,6 +70,7 @@ private:
     const std::shared_ptr<const RouteTable> table_;  // keeps endpoint_
     const Endpoint* const endpoint_;
     const std::string_view principal_;
+    const bool trusted_;                                   // has credentials, or needs none here
     std::array<std::string_view, kMaxParameters> values_;  // decoded
     std::vector<std::pair<std::string_view, std::string_view>> query_;
     std::string decoded_;                     // what the views above point into

@@ -149,7 +149,9 @@ http::BodyPlan Dispatcher::route(const std::shared_ptr<http::Exchange>& exchange
         response.headers.emplace_back("Allow", allow_header(match.allowed));
         return answered(*exchange, std::move(response));
     }
-    auto call = std::make_shared<Call>(exchange, view.table, match, view.access->principal(peer));
+    const bool trusted = !view.access->judge_credentials(peer, Permission::read);
+    auto call =
+        std::make_shared<Call>(exchange, view.table, match, view.access->principal(peer), trusted);
     exchange->attachment = call;
     return begin_call(call, match);
 }

@@ -40,6 +40,14 @@ RouteTable::RouteTable(std::vector<EndpointPtr> endpoints, std::vector<Unavailab
 }
 
 void RouteTable::add(const Endpoint& endpoint) {
+    const auto parameters =
+        std::count_if(endpoint.pattern.segments.begin(), endpoint.pattern.segments.end(),
+                      [](const Segment& segment) { return segment.kind != Segment::Kind::fixed; });
+    if (static_cast<std::size_t>(parameters) > kMaxParameters) {
+        throw Error(Errc::internal, "bad-pattern",
+                    fmt::format("route pattern '{}' has {} parameters; {} are kept",
+                                endpoint.route.pattern, parameters, kMaxParameters));
+    }
     Node* node = &root_;
     ByMethod* place = nullptr;
     for (const Segment& segment : endpoint.pattern.segments) {

@@ -57,7 +57,8 @@ struct Match {
 
 class RouteTable {
 public:
-    // Throws Error{conflict} when two endpoints claim the same method and path.
+    // Throws Error{conflict} when two endpoints claim the same method and path, Error{internal}
+    // for a pattern with more than kMaxParameters.
     RouteTable(std::vector<EndpointPtr> endpoints, std::vector<Unavailable> unavailable);
 
     // `path` is raw, without query. A fixed segment wins over a parameter for every method; a tail
