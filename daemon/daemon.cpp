@@ -8,6 +8,7 @@
 #include <future>
 #include <thread>
 
+#include "larder/time.hpp"
 #include "plugin_host/claims.hpp"
 #include "plugin_host/library.hpp"
 #include "plugin_host/route_collector.hpp"
@@ -22,12 +23,6 @@ namespace fs = std::filesystem;
 
 constexpr auto kLeaveInPeace = std::chrono::milliseconds(1000);
 constexpr auto kAfterCut = std::chrono::seconds(2);  // for what a cut connection lets go of
-
-std::int64_t now_ms() {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
-}
 
 std::vector<std::string> plugin_folders(const config::Section& daemon) {
     const fs::path own = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "lib" /
@@ -244,7 +239,7 @@ void Daemon::start() {
     access_ = access_of(configuration);
     admin_ = std::make_unique<admin::AdminRoutes>(admin::Sources{
         *supervisor_, *server_, *workers_, metrics_, [this] { return this->configuration(); },
-        [this] { return reload(); }, kVersion, data_directory_, now_ms()});
+        [this] { return reload(); }, kVersion, data_directory_, unix_now_ms()});
     plugin_host::RouteCollector routes(own_, {}, *http_metrics_);
     admin_->declare(routes);
     collect_values();

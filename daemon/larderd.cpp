@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <iostream>
+#include <system_error>
 
 #include "daemon.hpp"
 #include "larder/abi.hpp"
@@ -93,6 +94,9 @@ int Larderd::main(const std::vector<std::string>& arguments) {
         std::cerr << "larderd: " << error.what()
                   << (error.internal().empty() ? "" : ": " + error.internal()) << '\n';
         return EXIT_UNAVAILABLE;
+    } catch (const std::system_error& error) {
+        std::cerr << "larderd: " << error.what() << '\n';
+        return EXIT_OSERR;
     }
 }
 

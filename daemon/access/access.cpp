@@ -41,12 +41,15 @@ bool is_loopback_name(std::string_view host) {
 }
 
 bool Access::is_own_host(std::string_view authority) const {
+    if (authority == last_own_) return true;
     const std::string host = host_of(authority);
     const auto in = [&host](const std::vector<std::string>& names) {
         return std::find(names.begin(), names.end(), host) != names.end();
     };
-    return is_loopback_name(host) || in(policy_.own_hosts) || in(policy_.allowed_hosts) ||
-           (policy_.any_address && is_ip_literal(host));
+    const bool own = is_loopback_name(host) || in(policy_.own_hosts) || in(policy_.allowed_hosts) ||
+                     (policy_.any_address && is_ip_literal(host));
+    if (own) last_own_ = authority;
+    return own;
 }
 
 bool Access::is_local_admin(const http::Peer& peer) const noexcept {

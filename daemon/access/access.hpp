@@ -29,7 +29,7 @@ struct Policy {
     std::uint32_t own_uid = 0;  // the daemon's; it and root are admins by Unix socket
 };
 
-// Immutable; each reactor keeps its own copy. [io]
+// Each reactor keeps a copy of its own. [io]
 class Access {
 public:
     explicit Access(Policy policy) : policy_(std::move(policy)) {}
@@ -47,6 +47,7 @@ private:
     bool is_local_admin(const http::Peer& peer) const noexcept;
 
     const Policy policy_;
+    mutable std::string last_own_;  // the authority judged ours last: clients repeat theirs
 };
 
 // The host of "host:port" or "[::1]:port", lower case, without brackets.

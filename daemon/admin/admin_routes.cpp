@@ -7,12 +7,12 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <fstream>
 #include <sstream>
 
 #include "config/loader.hpp"
 #include "larder/abi.hpp"
+#include "larder/time.hpp"
 #include "routing/route_table.hpp"
 #include "storage-kit/cursor.hpp"
 #include "storage-kit/json.hpp"
@@ -37,20 +37,6 @@ Response json(const Object& body, int status = 200) {
     response.headers.emplace_back("Cache-Control", "no-store");
     response.body = text.str();
     return response;
-}
-
-std::string time_text(std::int64_t unix_ms) {
-    const std::time_t seconds = unix_ms / 1000;
-    std::tm tm{};
-    gmtime_r(&seconds, &tm);
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", tm.tm_year + 1900,
-                       tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, unix_ms % 1000);
-}
-
-std::int64_t now_ms() {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
 }
 
 // In the words of /readyz: ok degraded failed disabled read-only.
@@ -127,8 +113,7 @@ Object describe_route(const routing::Endpoint& endpoint) {
 
 Object describe_setting(const config::Shown& entry) {
     Object row = object();
-    row.set("section", entry.section);
-    row.set("key", entry.key);
+    row.set("key", entry.section + "." + entry.key);
     row.set("value", entry.value);
     Object origin = object();
     origin.set("kind", std::string(config::kind_word(entry.origin.kind)));
@@ -159,7 +144,7 @@ Object describe_plugin(const PluginStatus& plugin, const config::Configuration& 
     row.set("file", plugin.library->path);
     row.set("state", std::string(plugin_host::state_word(plugin.standing.state)));
     row.set("reason", plugin.standing.reason);
-    row.set("since", time_text(plugin.standing.since_ms));
+    row.set("since", rfc3339(plugin.standing.since_ms));
     row.set("stuck", plugin.standing.stuck);
     row.set("enabled", plugin.enabled);
     Object choice = object();
@@ -248,7 +233,7 @@ Response AdminRoutes::readiness(const Request& request) const {
         item.set("name", plugin.name);
         item.set("kind", "plugin");
         item.set("state", std::string(word));
-        item.set("since", time_text(plugin.standing.since_ms));
+        item.set("since", rfc3339(plugin.standing.since_ms));
         if (reasons) item.set("reason", plugin.standing.reason);
         items.add(item);
     }
@@ -263,8 +248,8 @@ Response AdminRoutes::status(const Request& /*request*/) const {
     body.set("version", sources_.version);
     body.set("api_version", fmt::format("{}.{}", kApiMajor, kApiMinor));
     body.set("pid", static_cast<Poco::Int64>(getpid()));
-    body.set("started_at", time_text(sources_.started_ms));
-    body.set("uptime", static_cast<double>(now_ms() - sources_.started_ms) / 1000);
+    body.set("started_at", rfc3339(sources_.started_ms));
+    body.set("uptime", static_cast<double>(unix_now_ms() - sources_.started_ms) / 1000);
     Array listeners;
     for (const auto& address : sources_.server.addresses()) listeners.add(address);
     body.set("listeners", listeners);
@@ -374,8 +359,7 @@ Response AdminRoutes::reload(const Request& /*request*/) {
         Array array;
         for (const config::Change& change : changes) {
             Object row = object();
-            row.set("section", change.section);
-            row.set("key", change.key);
+            row.set("key", change.section + "." + change.key);
             row.set("before", change.before);
             row.set("after", change.after);
             array.add(row);

@@ -80,17 +80,16 @@ constexpr Setting kAuth[] = {
 };
 
 constexpr Setting kEnabled{"enabled", "flag", "true", nullptr, nullptr, "Whether this plugin runs.",
-                           true,      false};
+                           false,     false};
 constexpr Setting kDisabled{
-    "enabled", "flag", "false", nullptr, nullptr, "Whether this plugin runs.", true, false};
+    "enabled", "flag", "false", nullptr, nullptr, "Whether this plugin runs.", false, false};
 
 std::string how_to(std::string_view section, std::string_view key) {
     return fmt::format(
         "# A setting that is commented out shows its default. Comments stand on lines of their "
         "own; a\n"
-        "# value may stand in double quotes. The environment ({0} for {1}.{2}) and\n"
-        "# the command line (--{1}.{2}=…) win over this file. `larderctl reload` applies what may\n"
-        "# change while running.\n",
+        "# value may stand in double quotes. The environment ({0} for {1}.{2}) wins\n"
+        "# over this file. A SIGHUP or POST /api/reload applies what may change while running.\n",
         variable_of(section, key), section, key);
 }
 

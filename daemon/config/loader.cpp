@@ -358,7 +358,8 @@ void Loader::judge_overrides(std::span<const Declaration> plugins, bool own) {
 void Loader::judge_environment(std::span<const Declaration> plugins) {
     std::vector<std::string> known;
     for (const auto& [variable, name] : variables_) known.push_back(variable);
-    for (const auto& [variable, text] : sources_.environment) {
+    for (const auto& set : sources_.environment) {
+        const std::string& variable = set.first;
         if (!variable.starts_with(kPrefix) || variables_.contains(variable)) continue;
         const bool of_refused_plugin = std::ranges::any_of(plugins, [&](const Declaration& plugin) {
             return !plugin.known && variable.starts_with(variable_of(plugin.section, ""));

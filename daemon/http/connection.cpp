@@ -251,10 +251,9 @@ void Connection::at_end() {
     if (phase_ == Phase::dropping) return close();
     if (phase_ != Phase::exchange) return;
     if (output_ == Output::streaming) return client_gone();
-    keep_ = false;
     if (input_ == Input::buffering || input_ == Input::streaming) {
-        body_is_cut(400, "bad-request",
-                    fmt::format("the body ended after {} bytes, before it was whole", received_));
+        refuse(400, "bad-request",
+               fmt::format("the body ended after {} bytes, before it was whole", received_));
     }
 }
 
@@ -270,7 +269,7 @@ void Connection::wait_for_nothing() noexcept {
     reactor_->wheel().set(*this, kNever);
 }
 
-void Connection::on_deadline() noexcept {
+void Connection::on_deadline() {
     const std::shared_ptr<TransportUser> alive = shared_from_this();
     const Wait due = std::exchange(wait_, Wait::none);
     switch (due) {
@@ -287,9 +286,9 @@ void Connection::on_deadline() noexcept {
             break;
         case Wait::body:
             if (phase_ == Phase::dropping) return close();
-            body_is_cut(408, "timeout",
-                        fmt::format("no body byte came for {} ms; {} bytes had come",
-                                    reactor_->options().body_timeout.count(), received_));
+            refuse(408, "timeout",
+                   fmt::format("no body byte came for {} ms; {} bytes had come",
+                               reactor_->options().body_timeout.count(), received_));
             break;
     }
     process();
@@ -344,6 +343,7 @@ void Connection::begin_exchange() {
     body_left_ = head_.content_length.value_or(0);
     input_ = head_.chunked || body_left_ > 0 ? Input::unread : Input::whole;
     const std::uint32_t serial = serial_.load(std::memory_order_relaxed);
+    refused_.store(false, std::memory_order_relaxed);
     answered_.store(false, std::memory_order_release);
 
     const std::shared_ptr<Connection> me = self();
@@ -397,10 +397,14 @@ void Connection::refuse(int status, std::string_view slug, std::string_view deta
         output_ = Output::pending;
         reactor_->environment().connections_refused.fetch_add(turn_away_ ? 1 : 0,
                                                               std::memory_order_relaxed);
-    } else if (answered_.exchange(true)) {
-        keep_ = false;  // somebody else's answer is on its way: that one closes
-        if (input_ != Input::whole) input_ = Input::unread;
-        return;
+    } else {
+        // The right to answer is claimed before the sink hears of the end, or what it answers to
+        // that would take the refusal's place.
+        refused_.store(true, std::memory_order_release);
+        if (answered_.exchange(true)) {
+            keep_ = false;  // somebody else's answer is on its way: that one closes
+            return stop_sink();
+        }
     }
     keep_ = false;
     Response response = problem(status, slug, detail, id_);

@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 
+#include "http/chunk_decoder.hpp"
 #include "http/event_stream.hpp"
 #include "http/http.hpp"
 #include "http/input_buffer.hpp"
@@ -77,7 +78,7 @@ private:
     void on_read(Event event, std::size_t size) noexcept override;
     void on_writable(Event event) noexcept override;
     void on_handshake(Event event) noexcept override;
-    void on_deadline() noexcept override;
+    void on_deadline() override;
     void deliver(std::uint64_t what) noexcept override;
     void begin_drain() noexcept override;
     bool cut() noexcept override;
@@ -113,7 +114,6 @@ private:
     bool decode_chunks();
     bool hand_over();  // the chunk at hand to the sink; true: it takes more
     void body_is_whole();
-    void body_is_cut(int status, std::string_view slug, std::string_view detail);
     void stop_sink();
     void say_continue();
     void resume();
@@ -147,6 +147,7 @@ private:
     // Any thread.
     std::atomic<std::uint32_t> serial_{1};  // of the exchange
     std::atomic<bool> answered_{true};      // somebody has the right to answer no more
+    std::atomic<bool> refused_{false};      // the front answers itself; a later answer is no misuse
     std::mutex mutex_;
     std::shared_ptr<Cancel> cancel_;  // guarded by mutex_
     bool gone_ = false;               // guarded by mutex_

@@ -30,6 +30,7 @@ bool has_no_body(int status) noexcept { return status == 204 || status == 304; }
 
 void Connection::answer(Response&& response) noexcept {
     if (answered_.exchange(true, std::memory_order_acq_rel)) {
+        if (refused_.load(std::memory_order_acquire)) return;  // the front's refusal was first
         return log_misuse("a second answer was given; it is dropped");
     }
     if (reactor_->here()) {
@@ -69,7 +70,9 @@ bool Connection::may_keep() const {
 }
 
 void Connection::leave_body() {
-    if (reactor_->environment().draining.load(std::memory_order_relaxed) || end_seen_ ||
+    // Who has sent its last byte may have sent further requests before it.
+    const bool is_last = end_seen_ && buffer_.empty() && side_.empty();
+    if (reactor_->environment().draining.load(std::memory_order_relaxed) || is_last ||
         !may_keep()) {
         keep_ = false;
     }
@@ -295,6 +298,9 @@ void Connection::client_gone() {
         cancel = cancel_;
     }
     if (!busy) return close();
+    // The application was asked for nothing yet, so it will never answer and let go by that.
+    const bool unasked = output_ == Output::pending && input_ == Input::buffering &&
+                         !answered_.load(std::memory_order_acquire);
     close();
     if (cancel) cancel->cancel();
     stop_sink();
@@ -307,7 +313,7 @@ void Connection::client_gone() {
     if (stream) stream->end(true);
     report(answering ? bytes : 0, false, Clock::now());
     out_.reset();
-    if (answering) end_exchange();
+    if (answering || unasked) end_exchange();
 }
 
 void Connection::close() {

@@ -30,13 +30,13 @@ void Connection::adopt_plan(BodyPlan&& plan) {
     if (plan_.kind == BodyPlan::Kind::answered) return;
     decoder_ = head_.chunked ? std::make_unique<ChunkDecoder>() : nullptr;
     stored_ = 0;
+    // A read that outlived an early answer may have left bytes of the body before.
+    chunk_.clear();
+    body_store_.clear();
     input_ = plan_.kind == BodyPlan::Kind::stream ? Input::streaming : Input::buffering;
     sink_full_ = input_ == Input::streaming && !plan_.sink_ready;
     chunk_step_ = kFirstChunk;
-    if (body_left_ > plan_.limit) {
-        stop_sink();
-        return refuse_too_large(plan_.limit);
-    }
+    if (body_left_ > plan_.limit) return refuse_too_large(plan_.limit);
     if (!sink_full_) say_continue();
 }
 
@@ -114,12 +114,11 @@ bool Connection::decode_chunks() {
         const ChunkDecoder::Step step = decoder_->step(source.view());
         if (step.state == ChunkDecoder::State::refused) {
             const Refusal refusal = decoder_->refusal();
-            body_is_cut(refusal.status, refusal.slug, refusal.detail);
+            refuse(refusal.status, refusal.slug, refusal.detail);
             return true;
         }
         received_ += step.data.size();
         if (received_ > plan_.limit) {
-            stop_sink();
             refuse_too_large(plan_.limit);
             return true;
         }
@@ -177,11 +176,6 @@ void Connection::body_is_whole() {
     } catch (const std::exception& error) {
         application_threw(serial, "run()", error.what());
     }
-}
-
-void Connection::body_is_cut(int status, std::string_view slug, std::string_view detail) {
-    stop_sink();
-    refuse(status, slug, detail);
 }
 
 // The sink is told that the body will never be whole; from here on nobody wants the rest.

@@ -51,7 +51,8 @@ struct Peer {
 };
 
 // One request under way. The views of head() and body() hold until the request is answered, and as
-// long as somebody holds the shared_ptr even when the client has gone.
+// long as somebody holds the shared_ptr even when the client has gone. The connection keeps it
+// until then; one that nobody answers stays open until its client leaves or the server drains.
 class Exchange {
 public:
     virtual const Head& head() const noexcept = 0;
@@ -60,17 +61,28 @@ public:
     virtual const Peer& peer() const noexcept = 0;
     virtual std::size_t reactor() const noexcept = 0;  // index of the thread this lives on
     virtual std::chrono::steady_clock::time_point began() const noexcept = 0;
-    // Set when the client is gone. Made on first call. [any]
+    // Set when the connection is reset or cut. A client that only ends its sending (FIN) still
+    // waits for its answer and cancels nothing. Made on first call. [any]
     virtual std::shared_ptr<Cancel> cancel() = 0;
 
-    // The answer; exactly one of these two, once. [any]
+    // The answer; exactly one of these two, once: a second one is dropped and logged. [any]
+    //
+    // On the exchange's own reactor it leaves at once, so Response::sent and Application::ended may
+    // be called before this returns; from elsewhere it goes by mail. When the client has left,
+    // `sent` is told (0, false); after Server::stop() the answer is dropped without a call. An
+    // answer with a header that would split it, or one of the front's own (Content-Length,
+    // Transfer-Encoding, Connection, Date, X-Request-Id, Keep-Alive, Upgrade), is replaced by a 500
+    // and logged.
     virtual void answer(Response&& response) noexcept = 0;
+    // A text/event-stream; its end is the connection's. For HEAD the head alone goes out and the
+    // stream is closed from the start.
     virtual std::shared_ptr<EventStream> stream(StreamHead&& head) noexcept = 0;
 
     // A BodySink that returned false wants bytes again. [any]
     virtual void resume_body() noexcept = 0;
 
-    // Free for the application, for the time of one exchange. [io]
+    // Free for the application, for the time of one exchange: let go after ended(), or, when the
+    // client left first, after the late answer. What holds the exchange has no place here. [io]
     std::shared_ptr<void> attachment;
 
 protected:
@@ -81,21 +93,26 @@ protected:
 // [io]
 class BodySink {
 public:
-    // False: full; no more bytes are read from the socket until Exchange::resume_body().
+    // At most 256 KiB a call. False: full; nothing more comes, not even end(), until
+    // Exchange::resume_body().
     virtual bool take(std::string&& bytes) = 0;
     virtual void end(Headers&& trailers) = 0;  // the body was whole
-    virtual void abort() noexcept = 0;         // it was cut, malformed, late or too large
+    // It was cut, malformed, late or too large, which the front answers itself, or the request was
+    // answered before its end. What the application answers still is passed over.
+    virtual void abort() noexcept = 0;
     virtual ~BodySink() = default;
 };
 
 // What to do with a request's body, decided on its head.
 struct BodyPlan {
     enum class Kind : std::uint8_t {
-        answered =
-            1,   // answer() was called already: the body is passed over or the connection closed
-        buffer,  // collect up to `limit` bytes (else 413), then Application::run
-        stream,  // hand it to `sink` (beyond `limit`: abort and 413); 100-continue goes out
-                 // when the sink is first ready, run() is not called
+        // answer() was called already: the body is passed over or the connection closed
+        answered = 1,
+        // collect up to `limit` bytes (else 413), then Application::run
+        buffer,
+        // hand it to `sink` (beyond `limit`: abort and 413); end() comes for an empty body, too;
+        // 100-continue goes out when the sink is first ready; run() is not called
+        stream,
     };
     Kind kind;
     std::uint64_t limit = 0;
@@ -103,9 +120,10 @@ struct BodyPlan {
     bool sink_ready = true;  // false: no 100-continue and no reading before resume_body()
 };
 
-// How an exchange ended; for the access log and the counters.
+// How an exchange ended; for the access log and the counters. Once for each request that was
+// answered or whose client left, the front's own refusals included.
 struct Ended {
-    const Exchange* exchange;  // null where no head could be read
+    const Exchange* exchange;  // null where no head could be read; head() still holds
     std::size_t reactor;
     const Peer* peer;
     int status;                         // as sent; 0 when nothing was
@@ -170,7 +188,8 @@ public:
 
     void start();                         // starts the reactors [control]
     void update(const Options& options);  // [control]
-    // Runs on every reactor thread with its index; returns when all have run it. [control]
+    // Runs on every reactor thread with its index; returns when all have run it. While none runs
+    // (before start, after stop) the caller runs it itself. [control]
     void on_each_reactor(const std::function<void(std::size_t)>& call);
     std::size_t reactors() const noexcept;
     Stats stats() const noexcept;  // [any]
@@ -179,7 +198,9 @@ public:
     // `Connection: close`), at most until `deadline`; then cuts the rest. Returns how many were
     // cut.
     std::size_t drain(std::chrono::steady_clock::time_point deadline);
-    void stop();  // after drain: ends the threads [control]
+    // After drain: cuts what is left, ends the threads. Answers that come later from elsewhere are
+    // harmless, also when the server is gone. [control]
+    void stop();
 
 private:
     class Impl;

@@ -197,7 +197,7 @@ void Listener::start(Reactor& reactor, Take take, std::function<std::string()> r
 
 void Listener::stop() {
     if (!watch_) return;
-    accept_some();
+    accept_some(kBacklog);
     pause_.reset();
     watch_.reset();
     if (owns_path_) ::unlink(path_.c_str());
@@ -208,7 +208,7 @@ void Listener::wait() {
     watch_->async_wait(asio::posix::stream_descriptor::wait_read,
                        [this](const boost::system::error_code& error) {
                            if (error || !watch_) return;
-                           if (accept_some()) {
+                           if (accept_some(kTurn)) {
                                wait();
                            } else {
                                rest();
@@ -223,8 +223,8 @@ void Listener::rest() {
     });
 }
 
-bool Listener::accept_some() {
-    for (int i = 0; i < kTurn; ++i) {
+bool Listener::accept_some(int limit) {
+    for (int i = 0; i < limit; ++i) {
         sockaddr_storage address{};
         socklen_t size = sizeof address;
         const int fd = ::accept4(watch_->native_handle(), generic(&address), &size,

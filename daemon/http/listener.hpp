@@ -61,7 +61,8 @@ private:
     void bind_tcp(const std::string& address);
     void bind_unix(const std::string& path);
     void wait();
-    bool accept_some();  // false: come back later, there is no descriptor left
+    // At most `limit`; false: come back later, there is no descriptor left.
+    bool accept_some(int limit);
     bool refuse_one();
     void rest();
 

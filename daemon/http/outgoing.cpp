@@ -107,7 +107,8 @@ bool Outgoing::length_of(const Response& response, std::uint64_t& length) noexce
     if (const auto* segments = std::get_if<Segments>(&response.body)) {
         for (const auto& segment : *segments) {
             const auto* text = std::get_if<std::string>(&segment);
-            length += text != nullptr ? text->size() : std::get<FileRegion>(segment).length;
+            if (text != nullptr) length += text->size();
+            if (const auto* part = std::get_if<FileRegion>(&segment)) length += part->length;
         }
     }
     return !std::holds_alternative<Generator>(response.body);
@@ -137,7 +138,7 @@ void Outgoing::start(Response&& response, Framing framing, bool bodyless) {
     if (got == static_cast<ssize_t>(text.size())) response_.body = std::move(text);
 }
 
-void Outgoing::reset() noexcept {
+void Outgoing::reset() {
     response_.body = std::monostate{};
     response_.headers.clear();
     response_.sent = nullptr;

@@ -61,7 +61,7 @@ public:
     void start(Response&& response, Framing framing, bool bodyless);
     std::string& head() noexcept { return head_; }
     Progress advance(Transport& transport);
-    void reset() noexcept;  // lets body, files and generator go
+    void reset();  // lets body, files and generator go
 
     std::uint64_t body_sent() const noexcept { return body_sent_; }
     bool begun() const noexcept { return begun_; }  // a byte of it has left

@@ -2,7 +2,7 @@
 // head then goes through Beast's parser, whose leniencies on_field mends. No answer is written
 // here.
 //
-// Contents: characters · lines · request line · fields (Beast) · target · framing · chunks.
+// Contents: lines · request line · fields (Beast) · target · framing.
 #include "http/request_parser.hpp"
 
 #include <fmt/format.h>
@@ -20,28 +20,8 @@ namespace beast = boost::beast::http;
 
 namespace {
 
-constexpr unsigned kEmptyLines = 2;           // before a request line (RFC 9112 §2.2)
-constexpr std::size_t kAroundTarget = 64;     // method and version beside the target
-constexpr std::size_t kExtensionBytes = 256;  // of all chunks of a body together
-constexpr std::size_t kTrailerBytes = 8192;
-
-constexpr std::array<bool, 256> token_table() {
-    std::array<bool, 256> table{};
-    for (const char c : std::string_view("!#$%&'*+-.^_`|~0123456789"
-                                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
-        table[static_cast<unsigned char>(c)] = true;
-    }
-    return table;
-}
-constexpr std::array<bool, 256> kToken = token_table();
-
-bool is_token_byte(char c) noexcept { return kToken[static_cast<unsigned char>(c)]; }
-bool is_decimal(char c) noexcept { return c >= '0' && c <= '9'; }
-bool is_hex(char c) noexcept {
-    return is_decimal(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-bool is_alpha(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+constexpr unsigned kEmptyLines = 2;        // before a request line (RFC 9112 §2.2)
+constexpr std::size_t kAroundTarget = 64;  // method and version beside the target
 
 // Control bytes, space and DEL have no place in a target; bytes above ASCII are let through, since
 // curl sends them as typed, and the router judges them.
@@ -50,100 +30,12 @@ bool is_target_byte(char c) noexcept {
     return byte > 0x20U && byte != 0x7FU && c != '#';
 }
 
-bool is_port(std::string_view text) noexcept {
-    if (text.empty()) return true;  // "host:" is allowed by the grammar
-    unsigned port = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-    return error == std::errc{} && end == text.data() + text.size() && port <= 65535;
-}
-
-bool is_registered_name(std::string_view host) noexcept {
-    for (std::size_t i = 0; i < host.size(); ++i) {
-        const char c = host[i];
-        if (c == '%') {
-            if (i + 2 >= host.size() || !is_hex(host[i + 1]) || !is_hex(host[i + 2])) return false;
-            i += 2;
-        } else if (!is_alpha(c) && !is_decimal(c) &&
-                   std::string_view("-._~!$&'()*+,;=").find(c) == std::string_view::npos) {
-            return false;
-        }
-    }
-    return !host.empty();
-}
-
 std::string quoted_byte(char c) {
     const auto byte = static_cast<unsigned>(static_cast<unsigned char>(c));
     return byte > 0x20U && byte < 0x7FU ? fmt::format("'{}'", c) : fmt::format("0x{:02x}", byte);
 }
 
-std::string_view trimmed(std::string_view text) noexcept {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
-}
-
-// Fields that frame, route or authenticate would change a request after it was judged
-// (RFC 9110 §6.5.1).
-bool is_forbidden_trailer(std::string_view name) noexcept {
-    static constexpr std::array<std::string_view, 22> kForbidden{"content-length",
-                                                                 "transfer-encoding",
-                                                                 "host",
-                                                                 "trailer",
-                                                                 "te",
-                                                                 "connection",
-                                                                 "keep-alive",
-                                                                 "upgrade",
-                                                                 "expect",
-                                                                 "authorization",
-                                                                 "cookie",
-                                                                 "content-type",
-                                                                 "content-encoding",
-                                                                 "content-range",
-                                                                 "range",
-                                                                 "if-match",
-                                                                 "if-none-match",
-                                                                 "if-range",
-                                                                 "if-modified-since",
-                                                                 "if-unmodified-since",
-                                                                 "max-forwards",
-                                                                 "cache-control"};
-    return std::any_of(kForbidden.begin(), kForbidden.end(), [&](std::string_view forbidden) {
-        return equals_ignoring_case(forbidden, name);
-    });
-}
-
 }  // namespace
-
-bool is_token(std::string_view text) noexcept {
-    return !text.empty() && std::all_of(text.begin(), text.end(), is_token_byte);
-}
-
-bool is_field_value(std::string_view text) noexcept {
-    return std::all_of(text.begin(), text.end(), [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return (byte >= 0x20U && byte != 0x7FU) || c == '\t';
-    });
-}
-
-bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
-    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                              [](char x, char y) { return lower(x) == lower(y); });
-}
-
-bool is_authority(std::string_view text) noexcept {
-    if (!text.starts_with('[')) {
-        const std::size_t colon = text.find(':');
-        if (colon == std::string_view::npos) return is_registered_name(text);
-        return is_registered_name(text.substr(0, colon)) && is_port(text.substr(colon + 1));
-    }
-    const std::size_t close = text.find(']');
-    if (close == std::string_view::npos) return false;
-    const std::string_view inside = text.substr(1, close - 1), after = text.substr(close + 1);
-    if (inside.find(':') == std::string_view::npos) return false;
-    const bool address = std::all_of(inside.begin(), inside.end(),
-                                     [](char c) { return is_hex(c) || c == ':' || c == '.'; });
-    return address && (after.empty() || (after.front() == ':' && is_port(after.substr(1))));
-}
 
 std::optional<std::string_view> Head::field(std::string_view name) const noexcept {
     for (const Field& candidate : fields) {
@@ -481,111 +373,6 @@ RequestParser::Verdict RequestParser::judge_framing(Head& head) {
     }
     if (head.version == 10) head.expects_continue = false;  // RFC 9110 §10.1.1: it is passed over
     return Verdict::ready;
-}
-
-// ---- chunks
-
-ChunkDecoder::Step ChunkDecoder::refuse(int status, std::string_view slug,
-                                        std::string_view detail) {
-    refusal_ = {status, std::string(slug), std::string(detail)};
-    return {State::refused, 0, {}};
-}
-
-// False: no hex digit where one must stand, or too many of them.
-bool ChunkDecoder::size_byte(char c) {
-    if (!is_hex(c) || ++digits_ > 16 || left_ > (static_cast<std::uint64_t>(INT64_MAX) >> 4U)) {
-        return false;
-    }
-    const char small = lower(c);
-    const int value = is_decimal(small) ? small - '0' : small - 'a' + 10;
-    left_ = left_ * 16 + static_cast<std::uint64_t>(value);
-    return true;
-}
-
-ChunkDecoder::Step ChunkDecoder::step(std::string_view input) {
-    std::size_t at = 0;
-    while (at < input.size() && expect_ != Expect::done) {
-        const char c = input[at];
-        switch (expect_) {
-            case Expect::size:
-                if (digits_ > 0 && (c == '\r' || c == ';')) {
-                    expect_ = c == ';' ? Expect::extension : Expect::size_lf;
-                    if (c == ';') ++extension_bytes_;
-                } else if (!size_byte(c)) {
-                    return refuse(400, "bad-request", "a chunk size is not 1 to 16 hex digits");
-                }
-                ++at;
-                break;
-            case Expect::extension:
-                if (c == '\r') {
-                    expect_ = Expect::size_lf;
-                } else if (!is_field_value({&c, 1})) {
-                    return refuse(400, "bad-request", "a chunk extension holds a control byte");
-                } else if (++extension_bytes_ > kExtensionBytes) {
-                    return refuse(400, "bad-request", "the chunk extensions exceed 256 bytes");
-                }
-                ++at;
-                break;
-            case Expect::size_lf:
-                if (c != '\n') {
-                    return refuse(400, "bad-request", "a chunk's first line does not end in CR LF");
-                }
-                ++at;
-                expect_ = left_ == 0 ? Expect::trailer : Expect::data;
-                digits_ = 0;
-                break;
-            case Expect::data: {
-                const std::size_t size = std::min<std::uint64_t>(left_, input.size() - at);
-                left_ -= size;
-                if (left_ == 0) expect_ = Expect::data_cr;
-                return {State::data, at + size, input.substr(at, size)};
-            }
-            case Expect::data_cr:
-            case Expect::data_lf:
-                if (c != (expect_ == Expect::data_cr ? '\r' : '\n')) {
-                    return refuse(400, "bad-request", "a chunk is not followed by CR LF");
-                }
-                ++at;
-                expect_ = expect_ == Expect::data_cr ? Expect::data_lf : Expect::size;
-                break;
-            case Expect::trailer:
-                if (++trailer_bytes_ > kTrailerBytes) {
-                    return refuse(431, "headers-too-large", "the trailers exceed 8192 bytes");
-                }
-                ++at;
-                if (c == '\r') {
-                    expect_ = Expect::trailer_lf;
-                } else if (!is_field_value({&c, 1})) {
-                    return refuse(400, "bad-request", "a trailer holds a control byte");
-                } else {
-                    line_ += c;
-                }
-                break;
-            case Expect::trailer_lf:
-                if (c != '\n') {
-                    return refuse(400, "bad-request", "a trailer line does not end in CR LF");
-                }
-                ++at;
-                expect_ = line_.empty() ? Expect::done : Expect::trailer;
-                if (!line_.empty() && !trailer_line()) {
-                    return refuse(400, "bad-request",
-                                  "a trailer is malformed or not allowed there");
-                }
-                break;
-            case Expect::done: break;
-        }
-    }
-    return {expect_ == Expect::done ? State::done : State::more, at, {}};
-}
-
-bool ChunkDecoder::trailer_line() {
-    const std::size_t colon = line_.find(':');
-    if (colon == std::string::npos) return false;
-    const std::string_view name = std::string_view(line_).substr(0, colon);
-    if (!is_token(name) || is_forbidden_trailer(name)) return false;
-    trailers_.emplace_back(name, trimmed(std::string_view(line_).substr(colon + 1)));
-    line_.clear();
-    return true;
 }
 
 }  // namespace larder::http

@@ -7,15 +7,10 @@
 #include <string>
 #include <string_view>
 
+#include "http/grammar.hpp"
 #include "http/http.hpp"
 
 namespace larder::http {
-
-// Why a request is not taken: the problem document's status, slug and detail.
-struct Refusal {
-    int status = 0;
-    std::string slug, detail;
-};
 
 struct HeadLimits {
     std::size_t max_head = 32U << 10U;   // header section in bytes, else 431
@@ -62,54 +57,5 @@ private:
     std::string rewritten_;  // "/?query" of "http://host?query"
     Refusal refusal_;
 };
-
-// Takes the chunked coding off a body (RFC 9112 §7.1), a piece at a time. [io]
-class ChunkDecoder {
-public:
-    enum class State : std::uint8_t { more = 1, data, done, refused };
-    struct Step {
-        State state;
-        std::size_t used;       // bytes of the input taken; what follows is for the next call
-        std::string_view data;  // State::data: body bytes, a view into the input
-    };
-
-    Step step(std::string_view input);
-    const Refusal& refusal() const noexcept { return refusal_; }
-    bool done() const noexcept { return expect_ == Expect::done; }
-    Headers take_trailers() noexcept { return std::move(trailers_); }
-
-private:
-    enum class Expect : std::uint8_t {
-        size = 1,
-        extension,
-        size_lf,
-        data,
-        data_cr,
-        data_lf,
-        trailer,
-        trailer_lf,
-        done,
-    };
-
-    Step refuse(int status, std::string_view slug, std::string_view detail);
-    bool size_byte(char c);
-    bool trailer_line();
-
-    Expect expect_ = Expect::size;
-    std::uint64_t left_ = 0;  // of the chunk; while its size is read, the size so far
-    unsigned digits_ = 0;
-    std::size_t extension_bytes_ = 0, trailer_bytes_ = 0;
-    std::string line_;  // the trailer line under way
-    Headers trailers_;
-    Refusal refusal_;
-};
-
-// RFC 9110 §5.6.2: letters, digits and !#$%&'*+-.^_`|~, at least one. [any]
-bool is_token(std::string_view text) noexcept;
-// A field value as RFC 9110 §5.5 has it: no control byte but HTAB. [any]
-bool is_field_value(std::string_view text) noexcept;
-bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept;  // ASCII [any]
-// uri-host [":" port], without user information (RFC 9110 §7.2). [any]
-bool is_authority(std::string_view text) noexcept;
 
 }  // namespace larder::http

@@ -10,8 +10,8 @@
 #include <ctime>
 #include <iterator>
 
+#include "http/grammar.hpp"
 #include "http/problem.hpp"
-#include "http/request_parser.hpp"
 
 namespace larder::http {
 

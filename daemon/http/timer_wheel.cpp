@@ -40,7 +40,7 @@ void TimerWheel::place(Timed& entry) noexcept {
     slot.previous_ = &entry;
 }
 
-void TimerWheel::advance(Clock::time_point now) noexcept {
+void TimerWheel::advance(Clock::time_point now) {
     // After a long sleep (nobody connected) one turn visits every slot; more would visit them
     // again.
     const auto behind = (now - turned_) / kSlot;
@@ -54,7 +54,7 @@ void TimerWheel::advance(Clock::time_point now) noexcept {
     }
 }
 
-void TimerWheel::fire(Timed& slot, Clock::time_point now) noexcept {
+void TimerWheel::fire(Timed& slot, Clock::time_point now) {
     if (slot.next_ == &slot) return;
     // Taken off as a whole first: what a callback sets anew must not be met again in this round.
     Anchor due;

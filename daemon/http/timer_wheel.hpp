@@ -23,7 +23,7 @@ public:
     Clock::time_point deadline() const noexcept { return deadline_; }
 
     // The deadline has passed; it reads kNever by now and may be set again. May destroy this.
-    virtual void on_deadline() noexcept = 0;
+    virtual void on_deadline() = 0;
 
 protected:
     virtual ~Timed();
@@ -56,17 +56,17 @@ public:
     // Takes it out, so that it may be destroyed on another thread.
     void remove(Timed& entry) noexcept { entry.unlink(); }
     // Fires all that is due at `now`.
-    void advance(Clock::time_point now) noexcept;
+    void advance(Clock::time_point now);
 
 private:
     static constexpr std::size_t kSlots = 1024;  // a turn of 102 s; longer ones go round again
 
     struct Anchor final : Timed {
-        void on_deadline() noexcept override {}
+        void on_deadline() override {}
     };
 
     void place(Timed& entry) noexcept;
-    void fire(Timed& slot, Clock::time_point now) noexcept;
+    void fire(Timed& slot, Clock::time_point now);
 
     std::array<Anchor, kSlots> slots_;
     Clock::time_point turned_;  // all slots up to here have been looked at

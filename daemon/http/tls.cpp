@@ -28,8 +28,7 @@ std::string openssl_reason() {
 
 [[noreturn]] void refuse(const std::string& what, const std::string& file) {
     throw Error(Errc::bad_request, "tls-certificate",
-                fmt::format("{} cannot be used: {}", what, openssl_reason()))
-        .because(fmt::format("file {}", file));
+                fmt::format("{} in {} cannot be used: {}", what, file, openssl_reason()));
 }
 
 int choose_protocol(SSL*, const unsigned char** out, unsigned char* out_size,

@@ -1,4 +1,6 @@
-// The access log: formatting on the reactor, writing on a thread of its own.
+// The access log: formatting on the reactor, writing on a thread of its own. Contents: pieces of a
+// line · Ring (a reactor's side) · AccessLog: life · write and wake · the writer thread · flush,
+// reopen.
 #include "observe/access_log.hpp"
 
 #include <fcntl.h>
@@ -27,21 +29,11 @@ namespace {
 constexpr std::size_t kMaxTarget = 8192;
 constexpr std::size_t kMaxText = 1024;
 // An escaped byte takes four; seven short texts and the fixed parts fit in the rest.
-constexpr std::size_t kScratch = 4 * kMaxTarget + 4 * 6 * kMaxText + 512;
+constexpr std::size_t kScratch = 4 * kMaxTarget + 24 * kMaxText + 512;
 static_assert(kScratch * 2 < AccessLog::kRing);
 constexpr int kPollMs = 1000;  // how long a line may stay in a ring that never fills
 
 constexpr std::size_t kDate = 26;  // "22/Nov/2026:15:26:28 +0000"
-
-void format_date(std::time_t time, char* to) noexcept {
-    constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    std::tm parts{};
-    ::gmtime_r(&time, &parts);
-    fmt::format_to_n(to, kDate, "{:02}/{}/{:04}:{:02}:{:02}:{:02} +0000", parts.tm_mday,
-                     kMonths[parts.tm_mon], parts.tm_year + 1900, parts.tm_hour, parts.tm_min,
-                     parts.tm_sec);
-}
 
 char* put(char* to, std::string_view text) noexcept {
     std::memcpy(to, text.data(), text.size());
@@ -57,6 +49,21 @@ char* put_digits(char* to, std::uint64_t number, int digits) noexcept {
         to[i] = static_cast<char>('0' + number % 10);
     }
     return to + digits;
+}
+
+void put_date(char* to, std::time_t time) noexcept {
+    constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    std::tm parts{};
+    ::gmtime_r(&time, &parts);
+    const auto digits = [&to](int number, int count, std::string_view after) {
+        to = put(put_digits(to, static_cast<std::uint64_t>(number), count), after);
+    };
+    digits(parts.tm_mday, 2, "/");
+    to = put(put(to, kMonths.substr(static_cast<std::size_t>(parts.tm_mon) * 3, 3)), "/");
+    digits(parts.tm_year + 1900, 4, ":");
+    digits(parts.tm_hour, 2, ":");
+    digits(parts.tm_min, 2, ":");
+    digits(parts.tm_sec, 2, " +0000");
 }
 
 // A text between quotes.
@@ -110,7 +117,7 @@ struct AccessLog::Ring {
 std::string_view AccessLog::Ring::format(const AccessLine& line) noexcept {
     if (line.time != date_of) {
         date_of = line.time;
-        format_date(line.time, date.data());
+        put_date(date.data(), line.time);
     }
     char* to = put_word(scratch.data(), line.address);
     to = put(to, " - ");

@@ -26,13 +26,22 @@ void append_hex(std::string& out, unsigned char byte) {
     out += kHex[byte & 15U];
 }
 
+// Whether text[i] is one of the two bytes of U+0080 to U+009F: some terminals obey U+009B as they
+// do ESC [. `text` is UTF-8.
+bool is_c1(std::string_view text, std::size_t i) noexcept {
+    const auto byte = [text](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+    if (byte(i) == 0xC2) return byte(i + 1) < 0xA0;
+    return byte(i) < 0xA0 && i > 0 && byte(i - 1) == 0xC2;
+}
+
 }  // namespace
 
 void append_escaped(std::string& out, std::string_view text) {
     const bool utf8 = simdjson::validate_utf8(text.data(), text.size());
     for (std::size_t i = 0; i < text.size(); ++i) {
         const auto byte = static_cast<unsigned char>(text[i]);
-        if (byte >= 0x20 && byte < 0x7f) {
+        const bool letter = byte >= 0x80 && utf8 && !is_c1(text, i);
+        if (letter || (byte >= 0x20 && byte < 0x7f)) {
             out += text[i];
         } else if (byte == '\n') {
             out += "\\n";
@@ -40,13 +49,8 @@ void append_escaped(std::string& out, std::string_view text) {
             out += "\\r";
         } else if (byte == '\t') {
             out += "\\t";
-        } else if (byte < 0x80 || !utf8) {
-            append_hex(out, byte);
-        } else if (byte == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0) {
-            append_hex(out, byte);  // C1: some terminals obey U+009B as they do ESC [
-            append_hex(out, static_cast<unsigned char>(text[++i]));
         } else {
-            out += text[i];
+            append_hex(out, byte);
         }
     }
 }

@@ -8,17 +8,19 @@ namespace larder::observe {
 
 namespace {
 
-constexpr std::array kBounds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
-                             0.1,    0.25,  0.5,    1.0,   2.5,  5.0,   10.0};
+constexpr std::array<std::int64_t, 14> kBoundsNs{
+    500'000,       1'000'000,     2'500'000,     5'000'000,     10'000'000,
+    25'000'000,    50'000'000,    100'000'000,   250'000'000,   500'000'000,
+    1'000'000'000, 2'500'000'000, 5'000'000'000, 10'000'000'000};
 
-constexpr std::array<std::int64_t, kBounds.size()> bounds_in_ns() {
-    std::array<std::int64_t, kBounds.size()> bounds{};
-    for (std::size_t i = 0; i < kBounds.size(); ++i) {
-        bounds[i] = static_cast<std::int64_t>(kBounds[i] * 1e9 + 0.5);
+constexpr std::array<double, kBoundsNs.size()> bounds_in_seconds() {
+    std::array<double, kBoundsNs.size()> bounds{};
+    for (std::size_t i = 0; i < bounds.size(); ++i) {
+        bounds[i] = static_cast<double>(kBoundsNs[i]) / 1e9;
     }
     return bounds;
 }
-constexpr std::array<std::int64_t, kBounds.size()> kBoundsNs = bounds_in_ns();
+constexpr std::array<double, kBoundsNs.size()> kBounds = bounds_in_seconds();
 
 // A route answers with a handful of statuses; those beyond count as "other".
 constexpr std::size_t kStatuses = 15;

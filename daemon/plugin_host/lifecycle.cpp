@@ -5,17 +5,9 @@
 
 #include <utility>
 
+#include "larder/time.hpp"
+
 namespace larder::plugin_host {
-namespace {
-
-std::int64_t now_ms() {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
-}
-
-}  // namespace
-
 std::string_view state_word(State state) noexcept {
     switch (state) {
         case State::refused: return "refused";
@@ -35,7 +27,7 @@ Lifecycle::Lifecycle(Library library, Log& log, Surroundings surroundings)
     : library_(std::move(library)), surroundings_(surroundings), owner_(new routing::Owner) {
     owner_->name = library_.name;
     owner_->log = &log;
-    standing_.since_ms = now_ms();
+    standing_.since_ms = unix_now_ms();
     if (!library_.is_taken()) enter(State::refused, library_.refusal);
 }
 
@@ -66,7 +58,7 @@ void Lifecycle::enter(State state, std::string reason) {
     if (standing_.stuck) return;
     standing_.state = state;
     standing_.reason = std::move(reason);
-    standing_.since_ms = now_ms();
+    standing_.since_ms = unix_now_ms();
 }
 
 void Lifecycle::report(Health health, std::string_view reason) {
@@ -77,7 +69,7 @@ void Lifecycle::report(Health health, std::string_view reason) {
     const bool serving = standing_.state == State::running || standing_.state == State::degraded ||
                          standing_.state == State::read_only || standing_.state == State::starting;
     if (!serving || (standing_.state == state && standing_.reason == reason)) return;
-    if (standing_.state != state) standing_.since_ms = now_ms();
+    if (standing_.state != state) standing_.since_ms = unix_now_ms();
     // While it starts, this is what it will stand at when start() returns.
     standing_.state = state;
     standing_.reason = reason;
@@ -134,7 +126,7 @@ bool Lifecycle::walk(Task step, std::chrono::steady_clock::time_point deadline,
     standing_.state = State::failed;
     standing_.reason =
         fmt::format("its {}() has not returned; restart the daemon to try again", call);
-    standing_.since_ms = now_ms();
+    standing_.since_ms = unix_now_ms();
     standing_.stuck = true;
     return false;
 }
@@ -196,7 +188,7 @@ bool Lifecycle::start_here() {
     endpoints_ = routes.take();
     if (standing_.state == State::starting) {
         standing_.state = State::running;
-        standing_.since_ms = now_ms();
+        standing_.since_ms = unix_now_ms();
     }
     return true;
 }

@@ -64,6 +64,10 @@ void UploadSession::run() noexcept {
 void UploadSession::open() {
     opened_ = true;
     Reply reply = call_->make_reply();
+    {
+        const std::scoped_lock lock(mutex_);
+        if (aborted_) throw Error(Errc::bad_request, "bad-request", "the body was cut");
+    }
     upload_ = std::get<UploadHandler>(call_->endpoint().handler)(*call_, call_->cancel());
     if (!upload_) throw Error(Errc::internal, "internal", "the upload could not be begun");
     reply_.emplace(std::move(reply));

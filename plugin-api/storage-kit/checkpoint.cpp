@@ -1,5 +1,9 @@
 // Checkpoint files by streams: a million keys go through a block of memory each way, but for files
 // of another hand, which are read whole. Not a JSON library's reading: our own lines have one form.
+//
+//   Lines, Cursor    reading by blocks, reading what has one form
+//   Writer           both files in one walk
+//   read_pair, read_meta, read_foreign
 #include "storage-kit/checkpoint.hpp"
 
 #include <fmt/format.h>

@@ -123,7 +123,7 @@ void Committer::Impl::serve() {
     }
 }
 
-Committer::Committer(std::string thread_name) : impl_(std::make_unique<Impl>(thread_name)) {}
+Committer::Committer(const std::string& thread_name) : impl_(std::make_unique<Impl>(thread_name)) {}
 Committer::~Committer() = default;
 
 }  // namespace larder::storage

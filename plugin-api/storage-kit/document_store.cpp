@@ -1,5 +1,6 @@
 // The engine: recovery's result in memory, batches from the committer to the journal, checkpoints.
-// Not the formats (journal.cpp, checkpoint.cpp) nor the rules of opening (recovery.cpp).
+// Not the formats (journal.cpp, checkpoint.cpp) nor the rules of opening (recovery.cpp), nor which
+// segment is where (journal_files.cpp).
 //
 //   Impl            state, and who may touch what
 //   opening         from recover() to a store that may be written
@@ -20,7 +21,7 @@
 #include "storage-kit/checkpoint.hpp"
 #include "storage-kit/committer.hpp"
 #include "storage-kit/index.hpp"
-#include "storage-kit/journal.hpp"
+#include "storage-kit/journal_files.hpp"
 #include "storage-kit/judge.hpp"
 #include "storage-kit/recovery.hpp"
 
@@ -63,14 +64,14 @@ Error as_error(const std::system_error& error) {
 
 class DocumentStore::Impl final : public Committer::Impl::Lane {
     using Pending = Committer::Impl::Pending;
-    using Segment = journal::Segment;
 
 public:
-    Impl(FileSystem& files, std::string path, Committer& committer, StoreOptions options)
+    Impl(FileSystem& files, const std::string& path, Committer& committer, StoreOptions options)
         : files_(files),
           paths_(path),
           committer_(committer.impl()),
           options_(std::move(options)),
+          journal_(files, paths_),
           judge_(index_) {
         if (!options_.clock_ms) options_.clock_ms = system_ms;
     }
@@ -94,14 +95,13 @@ public:
     // ---- written by the committer (and open), read by any
     std::uint64_t epoch_ = 1;  // constant after open
     std::atomic<std::uint64_t> revision_ = 0, count_ = 0, value_bytes_ = 0;
-    std::atomic<std::uint64_t> journal_bytes_ = 0;  // of the current segment
     std::atomic<StoreState> state_ = StoreState::open;
     mutable std::mutex reason_mutex_;
     std::string reason_;  // guarded by reason_mutex_
     std::atomic<bool> closed_ = false;
 
     // ---- the committer's alone (and open's, and close's when nothing is pending)
-    std::unique_ptr<Segment> segment_;  // null until the first commit needs it
+    JournalFiles journal_;
     Judge judge_;
     std::vector<Outcome> outcomes_;
     bool grew_in_vain_ = false;  // in this batch
@@ -110,17 +110,8 @@ public:
     std::mutex checkpoint_mutex_;
     std::uint64_t folded_ = 0;
     std::string json_sha256_;
-    bool has_old_ = false;                      // <file>.journal.old is there
-    std::atomic<std::uint64_t> old_bytes_ = 0;  // of it
 
 private:
-    // opening
-    void start_journal(const Recovered& found);
-    void combine(const Recovered& found);
-    void refresh(const Recovered& found);
-    std::unique_ptr<Segment> fresh_segment(std::uint64_t after);
-    void adopt(std::unique_ptr<Segment> segment);
-
     // committing
     std::size_t commit_some(std::vector<Pending>& batch, std::size_t first);
     Outcome judge(const Change& change);
@@ -133,14 +124,10 @@ private:
     void count_up();
 
     // checkpointing
-    void fold();
     void fold_in_place();
     std::uint64_t checkpoint_bytes_about() const;
-    void replace_segments();
     void rotate();
-    void move_segments(std::unique_ptr<Segment> next);
     void write_checkpoint();
-    void remove_journals();
 };
 
 // ---- opening
@@ -158,118 +145,7 @@ void DocumentStore::Impl::open() {
         write_checkpoint();
         found.has_records = false;
     }
-    start_journal(found);
-}
-
-// After this nothing that is served depends on pages that only memory may hold.
-void DocumentStore::Impl::start_journal(const Recovered& found) {
-    try {
-        if (found.has_records) {
-            combine(found);
-        } else if (index_.size() > 0) {
-            // Made now, not by the first commit: its reserve is for a disk that is full by then.
-            adopt(fresh_segment(folded_));
-        } else if (found.has_journal) {
-            remove_journals();
-        }
-    } catch (const std::system_error& error) {
-        if (!is_no_space(error)) throw;
-        files_.remove(paths_.journal_new);
-        if (found.has_records) return refresh(found);
-        remove_journals();
-    }
-}
-
-std::unique_ptr<journal::Segment> DocumentStore::Impl::fresh_segment(std::uint64_t after) {
-    const auto make = [&](std::uint64_t bytes) {
-        auto made = Segment::create(files_, paths_.journal_new, bytes);
-        made->write_header({epoch_, after});
-        return made;
-    };
-    files_.make_directory(paths_.folder);
-    try {
-        return make(journal::kFirstBytes);
-    } catch (const std::system_error& error) {
-        if (!is_no_space(error)) throw;
-    }
-    try {
-        return make(journal::kLeastBytes);
-    } catch (const std::system_error& error) {
-        if (is_no_space(error)) files_.remove(paths_.journal_new);
-        throw;
-    }
-}
-
-// Puts a segment made as .journal.new into service, in the stead of all others.
-void DocumentStore::Impl::adopt(std::unique_ptr<Segment> segment) {
-    files_.rename(paths_.journal_new, paths_.journal);
-    files_.sync_directory(paths_.folder);
-    if (files_.exists(paths_.journal_old)) {
-        files_.remove(paths_.journal_old);
-        files_.sync_directory(paths_.folder);
-    }
-    segment_ = std::move(segment);
-    journal_bytes_ = segment_->used();
-}
-
-// One new segment of all that is good in the old ones.
-void DocumentStore::Impl::combine(const Recovered& found) {
-    auto made = fresh_segment(folded_);
-    std::uint64_t last = folded_;
-    std::string line;
-    const auto flush = [&] {
-        journal::close_line(line);
-        if (!made->has_room(line.size(), false, true)) {
-            throw std::system_error(std::make_error_code(std::errc::no_space_on_device),
-                                    "allocate " + paths_.journal_new);
-        }
-        made->append(line);
-        line.clear();
-    };
-    const auto take = [&](const journal::Commit& commit) -> std::string {
-        if (commit.revision != last + 1) return {};
-        last = commit.revision;
-        const bool first = line.empty();
-        if (first) line = journal::open_line();
-        journal::begin_commit(line, commit.revision, commit.at_ms, first);
-        for (const journal::Change& change : commit.changes) {
-            if (change.remove) {
-                journal::append_remove(line, change.key);
-            } else {
-                journal::append_set(line, change.key, change.value, change.created_ms,
-                                    change.expires_ms, change.metadata);
-            }
-        }
-        journal::end_commit(line);
-        if (line.size() >= (1U << 20U)) flush();
-        return {};
-    };
-    for (const auto& [path, end] : {std::pair(&paths_.journal_old, found.old_end),
-                                    std::pair(&paths_.journal, found.journal_end)}) {
-        if (end == 0) continue;
-        const auto file = files_.open_read(*path);
-        journal::read_segment(*file, *path, take);
-    }
-    if (!line.empty()) flush();
-    made->sync();
-    adopt(std::move(made));
-}
-
-// The same without needing space: every segment is written over with what was read of it.
-void DocumentStore::Impl::refresh(const Recovered& found) {
-    if (found.journal_end == 0) {
-        files_.rename(paths_.journal_old, paths_.journal);
-        files_.sync_directory(paths_.folder);
-        segment_ = Segment::rewrite(files_, paths_.journal, found.old_end);
-    } else {
-        if (found.old_end != 0) {
-            Segment::rewrite(files_, paths_.journal_old, found.old_end);
-            old_bytes_ = found.old_end;
-            has_old_ = true;
-        }
-        segment_ = Segment::rewrite(files_, paths_.journal, found.journal_end);
-    }
-    journal_bytes_ = segment_->used();
+    journal_.start(found, epoch_, index_.size() > 0);
 }
 
 void DocumentStore::Impl::count_up() {
@@ -348,18 +224,15 @@ Outcome DocumentStore::Impl::judge(const Change& change) {
 // Why the journal cannot take what line() holds now, if it cannot.
 std::optional<Error> DocumentStore::Impl::lack_of_room(bool removal_only) {
     constexpr std::size_t kClosing = 2;
+    bool fits = false;
     try {
-        if (!segment_ && !grew_in_vain_) {
-            adopt(fresh_segment(revision_.load(std::memory_order_relaxed)));
-        }
+        fits = journal_.has_room(judge_.line().size() + kClosing, removal_only, !grew_in_vain_,
+                                 {epoch_, revision_.load(std::memory_order_relaxed)});
     } catch (const std::system_error& error) {
-        // A store that has no journal yet has nothing to lose by trying again.
+        // Only a first segment is opened here: there is nothing to lose by trying again.
         if (is_out_of_descriptors(error)) return no_descriptors(error.what());
-        if (!is_no_space(error)) throw;
-        grew_in_vain_ = true;
+        throw;
     }
-    const bool fits = segment_ && segment_->has_room(judge_.line().size() + kClosing, removal_only,
-                                                     !grew_in_vain_);
     if (!fits) {
         grew_in_vain_ = true;
         const std::string why = paths_.journal + ": no space to grow";
@@ -376,12 +249,12 @@ std::optional<Error> DocumentStore::Impl::lack_of_room(bool removal_only) {
 std::optional<Error> DocumentStore::Impl::write_batch() {
     journal::close_line(judge_.line());
     try {
-        segment_->append(judge_.line());
+        journal_.append(judge_.line());
     } catch (const std::system_error& error) {
         return as_error(error);
     }
     try {
-        segment_->sync();
+        journal_.sync();
     } catch (const std::system_error& error) {
         return storage_failed(error.what());  // whatever it was: it is not known what is on disk
     }
@@ -395,7 +268,6 @@ void DocumentStore::Impl::show() {
         revision_.store(judge_.revision_after(), std::memory_order_release);
         count_up();
     }
-    journal_bytes_.store(segment_->used(), std::memory_order_relaxed);
 }
 
 void DocumentStore::Impl::refuse(std::vector<Pending>& batch, std::size_t from, std::size_t to,
@@ -429,7 +301,9 @@ void DocumentStore::Impl::checkpoint() {
     if (revision_.load(std::memory_order_acquire) == folded_) return;
     try {
         try {
-            fold();
+            if (!journal_.has_old()) rotate();
+            write_checkpoint();
+            journal_.remove_old();
         } catch (const std::system_error& error) {
             const bool small = value_bytes_.load(std::memory_order_relaxed) <= kInPlaceBytes;
             if (!is_no_space(error) || !small) throw;
@@ -440,37 +314,27 @@ void DocumentStore::Impl::checkpoint() {
     }
 }
 
-void DocumentStore::Impl::fold() {
-    if (!has_old_) rotate();
-    write_checkpoint();
-    files_.remove(paths_.journal_old);
-    files_.sync_directory(paths_.folder);
-    has_old_ = false;
-    old_bytes_ = 0;
-}
-
 // For a full disk, where only this makes room of what was removed: with commits stopped no second
 // segment is wanted beside the first. The first one's reserve is lent to a checkpoint that it is
 // enough for; to others not, since on a disk that others fill it would be lost to them.
 void DocumentStore::Impl::fold_in_place() {
     std::optional<std::system_error> failed;
     committer_.run(*this, [&] {
-        if (!segment_ || state_.load() == StoreState::read_only) return;
+        if (state_.load() == StoreState::read_only) return;
         try {
-            if (checkpoint_bytes_about() <= segment_->spare()) segment_->lend_reserve();
+            if (checkpoint_bytes_about() <= journal_.spare()) journal_.lend_spare();
             write_checkpoint();
-            replace_segments();
+            journal_.replace({epoch_, folded_});
         } catch (const std::system_error& error) {
             failed = error;
         }
         try {
-            // The reserve again, where it can be had.
-            if (segment_) segment_->has_room(0, false, true);
+            journal_.reclaim_reserve();
         } catch (const std::system_error& error) {
             failed = error;
         }
     });
-    if (failed) throw *failed;
+    if (failed) throw std::system_error(*failed);
 }
 
 // Of both files together, with two pages for their ends.
@@ -480,53 +344,26 @@ std::uint64_t DocumentStore::Impl::checkpoint_bytes_about() const {
            count_.load(std::memory_order_relaxed) * kLineBytes + (8U << 10U);
 }
 
-// All that the segments hold is in the checkpoint. They go first: what they hold of the disk may be
-// all that a new one can have. Without one the next commit makes it.
-void DocumentStore::Impl::replace_segments() {
-    segment_.reset();
-    remove_journals();
-    adopt(fresh_segment(folded_));
-}
-
 // A new segment is made here and put in place by the committer, between two batches.
 void DocumentStore::Impl::rotate() {
-    std::unique_ptr<Segment> next;
+    std::unique_ptr<journal::Segment> next = journal_.prepare();
     std::optional<std::system_error> failed;
-    try {
-        next = Segment::create(files_, paths_.journal_new, journal::kFirstBytes);
-        committer_.run(*this, [&] {
-            try {
-                move_segments(std::move(next));
-            } catch (const std::system_error& error) {
-                failed = error;
-            }
-        });
-    } catch (const std::system_error& error) {
-        failed = error;
-    }
-    if (!failed) return;
-    if (!has_old_) files_.remove(paths_.journal_new);
-    throw *failed;
-}
-
-void DocumentStore::Impl::move_segments(std::unique_ptr<Segment> next) {
-    if (state_.load() == StoreState::read_only) {
-        throw std::system_error(std::make_error_code(std::errc::io_error), paths_.journal);
-    }
-    next->write_header({epoch_, revision_.load(std::memory_order_relaxed)});
-    files_.rename(paths_.journal, paths_.journal_old);
-    try {
-        files_.rename(paths_.journal_new, paths_.journal);
-        files_.sync_directory(paths_.folder);
-    } catch (const std::system_error& error) {
-        // Commits would go to a file whose name is in doubt.
-        set_state(StoreState::read_only, error.what());
-        throw;
-    }
-    old_bytes_ = segment_->used();
-    has_old_ = true;
-    segment_ = std::move(next);
-    journal_bytes_ = segment_->used();
+    committer_.run(*this, [&] {
+        try {
+            journal_.write_header(*next, {epoch_, revision_.load(std::memory_order_relaxed)});
+        } catch (const std::system_error& error) {
+            failed = error;
+            return;
+        }
+        try {
+            journal_.move(std::move(next));
+        } catch (const std::system_error& error) {
+            // Commits would go to a file whose name is in doubt.
+            set_state(StoreState::read_only, error.what());
+            failed = error;
+        }
+    });
+    if (failed) throw std::system_error(*failed);
 }
 
 // Writes what is in memory, while commits go on, and puts it in place.
@@ -555,6 +392,8 @@ void DocumentStore::Impl::write_checkpoint() {
             if (!chunk.empty()) after = std::string(chunk.back()->key);
         } while (chunk.size() == kWalkChunk);
         writer.finish(head);
+        // Whichever rename a crash takes back, the file is to be found under its other name.
+        files_.sync_directory(paths_.folder);
         files_.rename(paths_.meta_tmp, paths_.meta);
     } catch (const std::system_error&) {
         files_.remove(paths_.json_tmp);
@@ -573,24 +412,13 @@ void DocumentStore::Impl::write_checkpoint() {
     json_sha256_ = head.json_sha256;
 }
 
-void DocumentStore::Impl::remove_journals() {
-    files_.remove(paths_.journal_old);
-    files_.remove(paths_.journal);
-    files_.sync_directory(paths_.folder);
-    old_bytes_ = 0;
-    journal_bytes_ = 0;
-    has_old_ = false;
-}
-
 void DocumentStore::Impl::close() {
     const std::lock_guard lock(checkpoint_mutex_);
     committer_.drain(*this);
     if (closed_.exchange(true) || state_.load() == StoreState::read_only) return;
     try {
         if (revision_.load() != folded_) write_checkpoint();
-        if (!segment_ && !has_old_) return;
-        segment_.reset();
-        remove_journals();
+        journal_.remove_all();
     } catch (const std::system_error& error) {
         throw as_error(error);
     }
@@ -598,9 +426,9 @@ void DocumentStore::Impl::close() {
 
 // ---- the public part
 
-DocumentStore::DocumentStore(FileSystem& files, std::string path, Committer& committer,
+DocumentStore::DocumentStore(FileSystem& files, const std::string& path, Committer& committer,
                              StoreOptions options)
-    : impl_(std::make_unique<Impl>(files, std::move(path), committer, std::move(options))) {
+    : impl_(std::make_unique<Impl>(files, path, committer, std::move(options))) {
     try {
         impl_->open();
     } catch (const std::system_error& error) {
@@ -636,10 +464,7 @@ std::uint64_t DocumentStore::value_bytes() const {
 }
 StoreState DocumentStore::state() const { return impl_->state_.load(std::memory_order_acquire); }
 std::string DocumentStore::state_reason() const { return impl_->reason(); }
-std::uint64_t DocumentStore::journal_bytes() const {
-    return impl_->journal_bytes_.load(std::memory_order_relaxed) +
-           impl_->old_bytes_.load(std::memory_order_relaxed);
-}
+std::uint64_t DocumentStore::journal_bytes() const { return impl_->journal_.bytes(); }
 
 void DocumentStore::commit(Change change, Done done) {
     impl_->committer_.enqueue(*impl_, {std::move(change), std::move(done)});

@@ -39,12 +39,12 @@ struct Version {
 class Transaction {
 public:
     virtual DocumentPtr get(std::string_view key) const = 0;
-    // `value` must be compact JSON. created_ms is kept where the key exists.
+    // `value` must be compact JSON, `metadata` as well or empty; `key` UTF-8, or
+    // Error{bad_request}. created_ms is kept where the key exists.
     virtual void set(std::string_view key, std::string_view value, std::int64_t expires_ms,
                      std::string_view metadata) = 0;
     virtual void remove(std::string_view key) = 0;  // of what is not there: no effect
     virtual std::int64_t now_ms() const = 0;
-    // What this change's set()s of `key` would leave: revision and times included.
     virtual std::uint64_t revision()
         const = 0;  // the one this change will get, if it changes anything
 
@@ -52,14 +52,16 @@ protected:
     ~Transaction() = default;
 };
 
-// Judges and changes; throws larder::Error to refuse, and then nothing of it happens. [committer]
+// Judges and changes; throws larder::Error to refuse, and then nothing of it happens. Another
+// std::exception refuses it as Error{internal}. Called once, on the committer; must not block.
+// [committer]
 using Change = std::function<void(Transaction&)>;
 
 struct Outcome {
     std::optional<Error> refused;  // the change's own Error, or no_space, io_failed, unavailable
     Version version;               // of the store after this change
 };
-using Done = std::function<void(const Outcome&)>;  // must not block [committer]
+using Done = std::function<void(const Outcome&)>;  // must neither block nor throw [committer]
 
 // What was found at open that an admin should hear of.
 struct Finding {
@@ -75,6 +77,9 @@ struct Finding {
     std::string text;
 };
 
+// full: what sets is refused with Error{no_space,"disk-full"}, what only removes goes on; it ends
+// by itself. read_only: everything is refused with Error{unavailable,"read-only"} until the store
+// is opened anew; reads go on.
 enum class StoreState : std::uint8_t { open = 1, full, read_only };
 
 class DocumentStore;
@@ -82,7 +87,7 @@ class DocumentStore;
 // The thread that commits for any number of stores: one batch a store, in turn.
 class Committer {
 public:
-    explicit Committer(std::string thread_name);
+    explicit Committer(const std::string& thread_name);
     ~Committer();
     Committer(const Committer&) = delete;
     Committer& operator=(const Committer&) = delete;
@@ -97,7 +102,8 @@ struct StoreOptions {
     std::uint64_t checkpoint_bytes = 64U << 20U;  // journal size that asks for a checkpoint
     std::function<std::int64_t()> clock_ms;       // Unix ms; the system's if empty
     std::function<void(const Finding&)> report;
-    // Called whenever state() changes, with the reason. [committer]
+    // Called whenever state() changes, with the reason (empty for open). May be called from inside
+    // the constructor and checkpoint(). [committer, or whoever opens or checkpoints]
     std::function<void(StoreState, const std::string& why)> state_changed;
 };
 
@@ -106,7 +112,8 @@ public:
     // Recovers what stands at `path` (the readable file), its .meta and .journal. A store that
     // never was has no files until its first commit. Throws Error{corrupt} where nothing can be
     // served.
-    DocumentStore(FileSystem& files, std::string path, Committer& committer, StoreOptions options);
+    DocumentStore(FileSystem& files, const std::string& path, Committer& committer,
+                  StoreOptions options);
     ~DocumentStore();  // waits for pending commits; does not checkpoint
     DocumentStore(const DocumentStore&) = delete;
     DocumentStore& operator=(const DocumentStore&) = delete;
@@ -132,7 +139,9 @@ public:
     // io_failed}; the store then goes on with its journal. [worker, one at a time]
     void checkpoint();
     bool wants_checkpoint() const;  // [any]
-    // Checkpoints and removes the journal; no commits may follow. [control]
+    // Checkpoints if anything changed, and removes the journal. What is committed afterwards is
+    // refused with Error{unavailable}. Throws as checkpoint() does; the journal then stays, and
+    // nothing is lost. [control]
     void close();
 
 private:

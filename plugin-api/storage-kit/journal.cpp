@@ -1,5 +1,9 @@
 // Lines, segments and their recovery, as FORMAT.md has them. Not the order of renames around a
-// checkpoint: that is document_store.cpp's.
+// checkpoint: that is journal_files.cpp's.
+//
+//   sums and numbers, commits and headers as text
+//   read_segment     what is whole, what is torn, what is damaged
+//   Segment          growing, appending
 #include "storage-kit/journal.hpp"
 
 #include <fmt/format.h>
@@ -333,7 +337,7 @@ bool Segment::has_room(std::uint64_t length, bool removal_only, bool may_grow) {
     return step > least && grow(least);
 }
 
-void Segment::lend_reserve() {
+void Segment::lend_spare() {
     const std::uint64_t kept = (used_ + kPage - 1) / kPage * kPage;
     if (kept >= allocated_) return;
     file_->truncate(kept);

@@ -1,5 +1,9 @@
 // The rules of FORMAT.md's chapter on opening, one function a rule. Not the writing that follows:
 // the store does that with what it gets from here.
+//
+//   the checkpoint   the pair as it should be, interrupted renames, edits
+//   the journal      what fits, what is passed over, what is damage
+//   what follows     lost history, revisions for edits
 #include "storage-kit/recovery.hpp"
 
 #include <fmt/chrono.h>
@@ -108,7 +112,7 @@ private:
 
     std::string keep_aside() {
         const auto seconds = static_cast<std::time_t>(now_ms_ / 1000);
-        const std::string aside =
+        std::string aside =
             fmt::format("{}.edited-{:%Y%m%dT%H%M%SZ}", paths_.json, fmt::gmtime(seconds));
         if (files_.exists(paths_.json)) copy_file(files_, paths_.json, aside);
         return aside;

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <utility>
 
 #include "kv_values.hpp"
 #include "larder/conditional.hpp"
+#include "larder/time.hpp"
 #include "storage-kit/cursor.hpp"
 #include "storage-kit/json.hpp"
 
@@ -25,12 +25,6 @@ constexpr std::size_t kOffloadFrom = 128U << 10U;  // larger bodies are checked 
 constexpr std::size_t kMaxPageBytes = 1U << 20U;   // a page of values ends early beyond this
 constexpr std::size_t kDefaultLimit = 100, kMaxLimit = 1000;
 constexpr std::string_view kBucketCursor = "kv.buckets", kKeyCursor = "kv.keys";
-
-std::int64_t now_ms() {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
-}
 
 bool is_live(const Document& document, std::int64_t now) noexcept {
     return document.expires_ms == 0 || document.expires_ms > now;
@@ -121,7 +115,7 @@ public:
             documents_ = bucket_->store().list({}, {}, SIZE_MAX);
             chunk += '{';
         }
-        const std::int64_t now = now_ms();
+        const std::int64_t now = unix_now_ms();
         for (; at_ < documents_.size() && chunk.size() < kChunk; ++at_) {
             if (!is_live(*documents_[at_], now)) continue;
             if (std::exchange(some_, true)) chunk += ',';
@@ -250,7 +244,7 @@ void KvRoutes::list_keys(const Request& request, Reply reply) const {
     const std::string_view prefix = request.query("prefix").value_or("");
     std::string after = after_of(request, kKeyCursor);
     const auto version = store.version();
-    const std::int64_t now = now_ms();
+    const std::int64_t now = unix_now_ms();
     std::string body = R"({"items":[)", last;
     std::size_t count = 0;
     bool more = false;
@@ -289,7 +283,7 @@ void KvRoutes::get(const Request& request, Reply reply) const {
     const auto& store = bucket->store();
     const auto version = store.version();
     const DocumentPtr document = store.get(key);
-    if (!document || !is_live(*document, now_ms())) {
+    if (!document || !is_live(*document, unix_now_ms())) {
         throw key_not_found().with_header("Larder-Revision", revision_header(version));
     }
     Response response;
@@ -367,11 +361,7 @@ void KvRoutes::commit(const std::shared_ptr<Put>& put) {
             put->created_ms = before ? before->created_ms : put->updated_ms;
         },
         [this, put](const Outcome& outcome) {
-            if (outcome.refused) {
-                refused_writes_.add();
-                std::move(put->reply).fail(*outcome.refused);
-                return;
-            }
+            if (outcome.refused) return refuse(*put, outcome);
             writes_.add();
             Response response = json_answer(put->replaced ? 200 : 201,
                                             written_json(put->key, put->revision, put->created_ms,
@@ -380,6 +370,13 @@ void KvRoutes::commit(const std::shared_ptr<Put>& put) {
             tell_version(response, outcome.version);
             std::move(put->reply).send(std::move(response));
         });
+}
+
+void KvRoutes::refuse(Put& put, const Outcome& outcome) {
+    refused_writes_.add();
+    Error error = *outcome.refused;
+    error.with_header("Larder-Revision", revision_header(outcome.version));
+    std::move(put.reply).fail(error);
 }
 
 void KvRoutes::remove(const Request& request, Reply reply) {
@@ -399,11 +396,7 @@ void KvRoutes::remove(const Request& request, Reply reply) {
             transaction.remove(put->key);
         },
         [this, put](const Outcome& outcome) {
-            if (outcome.refused) {
-                refused_writes_.add();
-                std::move(put->reply).fail(*outcome.refused);
-                return;
-            }
+            if (outcome.refused) return refuse(*put, outcome);
             writes_.add();
             Response response;
             response.status = 204;

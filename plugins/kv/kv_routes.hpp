@@ -29,6 +29,7 @@ private:
 
     std::shared_ptr<Bucket> existing(const Request& request) const;
     void commit(const std::shared_ptr<Put>& put);
+    void refuse(Put& put, const storage::Outcome& outcome);
 
     Buckets& buckets_;
     Host& host_;

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <simdjson.h>
-#include <ctime>
 
+#include "larder/time.hpp"
 #include "storage-kit/json.hpp"
 
 namespace larder::kv {
@@ -16,12 +16,7 @@ std::string revision_header(const storage::Version& version) {
 }
 
 std::string time_json(std::int64_t unix_ms) {
-    if (unix_ms == 0) return "null";
-    const std::time_t seconds = unix_ms / 1000;
-    std::tm tm{};
-    gmtime_r(&seconds, &tm);
-    return fmt::format("\"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z\"", tm.tm_year + 1900,
-                       tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, unix_ms % 1000);
+    return unix_ms == 0 ? "null" : fmt::format("\"{}\"", rfc3339(unix_ms));
 }
 
 void check_key(std::string_view key) {

@@ -18,6 +18,25 @@ namespace larder::test {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+constexpr int kFirstInherited = 3;  // sd_listen_fds(3)
+constexpr int kAside = 200;         // descriptors the ones above cannot meet
+
+// In the child: puts the sockets where sd_listen_fds(3) wants them, open over exec.
+void hand_over(const std::vector<int>& sockets) {
+    if (sockets.empty()) return;
+    std::vector<int> aside;
+    for (const int socket : sockets) aside.push_back(fcntl(socket, F_DUPFD_CLOEXEC, kAside));
+    for (std::size_t i = 0; i < aside.size(); ++i) {
+        dup2(aside[i], kFirstInherited + static_cast<int>(i));
+    }
+    setenv("LISTEN_FDS", std::to_string(sockets.size()).c_str(), 1);
+    setenv("LISTEN_PID", std::to_string(getpid()).c_str(), 1);
+}
+
+}  // namespace
+
 TemporaryFolder::TemporaryFolder() {
     std::string form = (fs::temp_directory_path() / "larder-test-XXXXXX").string();
     if (mkdtemp(form.data()) == nullptr) throw std::runtime_error("mkdtemp " + form);
@@ -75,6 +94,7 @@ DaemonProcess::DaemonProcess(DaemonOptions options) {
         for (const auto& [name, value] : options.environment) {
             setenv(name.c_str(), value.c_str(), 1);
         }
+        hand_over(options.inherited_sockets);
         execvp(arguments[0], arguments.data());
         _exit(127);
     }

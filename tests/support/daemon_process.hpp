@@ -42,6 +42,8 @@ struct DaemonOptions {
     std::vector<std::string> wrapper;  // "strace", "-f", … before larderd
     bool listen = true;                // --listen 127.0.0.1:0
     bool expect_ready = true;          // wait for the ready line
+    // Listening sockets handed over as a service manager does: descriptors 3, 4…, LISTEN_FDS.
+    std::vector<int> inherited_sockets;
 };
 
 class DaemonProcess {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -66,8 +67,10 @@ class FaultDisk final : public storage::FileSystem {
 
     class Handle final : public storage::File {
     public:
-        Handle(FaultDisk& disk, InodePtr inode) : disk_(disk), inode_(std::move(inode)) {}
+        Handle(FaultDisk& disk, InodePtr inode, std::string path)
+            : disk_(disk), inode_(std::move(inode)), path_(std::move(path)) {}
         void write(std::uint64_t offset, std::span<const std::string_view> parts) override {
+            if (disk_.meanwhile) disk_.meanwhile(path_);
             std::string all;
             for (const auto part : parts) all += part;
             const std::lock_guard lock(disk_.mutex_);
@@ -113,6 +116,7 @@ class FaultDisk final : public storage::FileSystem {
     private:
         FaultDisk& disk_;
         InodePtr inode_;
+        std::string path_;
     };
 
 public:
@@ -128,7 +132,7 @@ public:
     bool struck() const { return struck_; }
 
     // What is found when the power comes back. For each page and each change of names that was not
-    // synced, chance says whether it had reached the platter; names keep their order.
+    // synced, chance says whether it had reached the platter; no order is kept.
     std::unique_ptr<FaultDisk> after_power_cut(unsigned seed) {
         const std::lock_guard lock(mutex_);
         auto next = std::make_unique<FaultDisk>(seed);
@@ -136,6 +140,10 @@ public:
         next->now_ = next->durable_ = image_;
         return next;
     }
+
+    // Called before a file is created or written, with its path: the moment for something else to
+    // happen. Set while nothing runs.
+    std::function<void(const std::string&)> meanwhile;
 
     // ---- for tests to look at and change what is on it, as an admin would: durable at once
     std::string content(const std::string& path) const { return now_.at(path)->now; }
@@ -160,24 +168,25 @@ public:
     std::unique_ptr<storage::File> open_read(const std::string& path) override {
         const std::lock_guard lock(mutex_);
         before(Call::open);
-        return std::make_unique<Handle>(*this, find(path));
+        return std::make_unique<Handle>(*this, find(path), path);
     }
     std::unique_ptr<storage::File> open_write(const std::string& path) override {
         return open_read(path);
     }
     std::unique_ptr<storage::File> create(const std::string& path) override {
+        if (meanwhile) meanwhile(path);
         const std::lock_guard lock(mutex_);
         before(Call::create);
         const auto found = now_.find(path);
         if (found != now_.end()) {  // emptied; its durable bytes stay until a sync
             found->second->now.clear();
             found->second->dirty.clear();
-            return std::make_unique<Handle>(*this, found->second);
+            return std::make_unique<Handle>(*this, found->second, path);
         }
         auto inode = std::make_shared<Inode>();
         now_[path] = inode;
         pending_.push_back({{}, path, inode});
-        return std::make_unique<Handle>(*this, inode);
+        return std::make_unique<Handle>(*this, inode, path);
     }
     bool exists(const std::string& path) override {
         const std::lock_guard lock(mutex_);
@@ -283,9 +292,9 @@ private:
 
     void take_image() {
         Names names = durable_;
-        std::uniform_int_distribution<std::size_t> pick(0, pending_.size());
-        const std::size_t kept = pick(random_);
-        for (std::size_t i = 0; i < kept; ++i) apply(names, pending_[i]);
+        for (const NameChange& change : pending_) {
+            if (std::bernoulli_distribution(0.5)(random_)) apply(names, change);
+        }
         image_.clear();
         for (const auto& [name, inode] : names) {
             auto copy = std::make_shared<Inode>();

@@ -162,6 +162,7 @@ class LogTest : public CppUnit::TestFixture {
     void lines_of_many_threads_stay_whole() {
         LogWriter writer({.folder = scratch_ / "logs"});
         std::vector<std::thread> threads;
+        threads.reserve(4);
         for (int t = 0; t < 4; ++t) {
             threads.emplace_back([&writer, t] {
                 for (int i = 0; i < 500; ++i) {

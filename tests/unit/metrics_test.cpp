@@ -1,5 +1,6 @@
 // Metrics: instruments, owners, the two texts and their grammar, the per-route counters. A strict
-// reader of our own judges every page; promtool does as well where it is installed.
+// reader of our own judges every page; promtool does as well where it is installed. Contents:
+// PageReader · instruments and owners · names, texts, formats · collectors · routes · promtool.
 #include "observe/metrics.hpp"
 
 #include <fmt/format.h>
@@ -91,8 +92,8 @@ private:
         CPPUNIT_ASSERT_MESSAGE(line, page_.samples.emplace(name + parts[2].str(), parts[3]).second);
         char* end = nullptr;
         const std::string value = parts[3];
-        std::strtod(value.c_str(), &end);
-        CPPUNIT_ASSERT_MESSAGE(line, *end == '\0');
+        const double number = std::strtod(value.c_str(), &end);
+        CPPUNIT_ASSERT_MESSAGE(line, *end == '\0' && (number >= 0 || type == "gauge"));
     }
 
     // By label set without `le`: buckets in growing order, never falling, the last +Inf = _count.
@@ -111,14 +112,15 @@ private:
         }
         CPPUNIT_ASSERT_MESSAGE(name, !buckets.empty());
         for (const auto& [labels, counts] : buckets) {
+            const std::string whole = fmt::format("{}_count{}", name, labels);
             double last = 0;
             for (const auto& [bound, count] : counts) {
                 CPPUNIT_ASSERT_MESSAGE(name + labels, count >= last);
                 last = count;
             }
             CPPUNIT_ASSERT_MESSAGE(name + labels, std::isinf(counts.rbegin()->first));
-            CPPUNIT_ASSERT_EQUAL(last, std::stod(page_.samples.at(name + "_count" + labels)));
-            CPPUNIT_ASSERT(page_.samples.contains(name + "_sum" + labels));
+            CPPUNIT_ASSERT_EQUAL(last, std::stod(page_.samples.at(whole)));
+            CPPUNIT_ASSERT(page_.samples.contains(fmt::format("{}_sum{}", name, labels)));
         }
     }
 
@@ -203,6 +205,7 @@ class MetricsTest : public CppUnit::TestFixture {
         const double bounds[] = {0.5};
         larder::Histogram& histogram = owner.histogram("h", "H.", bounds);
         std::vector<std::thread> threads;
+        threads.reserve(12);
         for (int t = 0; t < 12; ++t) {  // more than there are shards
             threads.emplace_back([&] {
                 for (int i = 0; i < 5000; ++i) {

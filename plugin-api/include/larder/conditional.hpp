@@ -1,47 +1,16 @@
-// Conditional requests (RFC 9110 §13): entity tags, HTTP dates, and the preconditions of a change.
+// Conditional requests (RFC 9110 §13): entity tags and the preconditions of a change.
 // Header-only, so that plugins and the host judge alike. Not for ranges.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <cstdio>
-#include <ctime>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "larder/http.hpp"
+#include "larder/time.hpp"
 
 namespace larder {
-
-// "Sun, 22 Nov 2026 15:26:28 GMT" (RFC 9110 §5.6.7). [any]
-inline std::string http_date(std::int64_t unix_seconds) {
-    static constexpr std::array<const char*, 7> kDays = {"Sun", "Mon", "Tue", "Wed",
-                                                         "Thu", "Fri", "Sat"};
-    static constexpr std::array<const char*, 12> kMonths = {
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    const std::time_t time = unix_seconds;
-    std::tm tm{};
-    gmtime_r(&time, &tm);
-    std::array<char, 40> text{};
-    const int size = std::snprintf(text.data(), text.size(), "%s, %02d %s %04d %02d:%02d:%02d GMT",
-                                   kDays[static_cast<std::size_t>(tm.tm_wday)], tm.tm_mday,
-                                   kMonths[static_cast<std::size_t>(tm.tm_mon)], tm.tm_year + 1900,
-                                   tm.tm_hour, tm.tm_min, tm.tm_sec);
-    return {text.data(), static_cast<std::size_t>(size)};
-}
-
-// Unix seconds of any of the three forms of RFC 9110 §5.6.7; nothing for what is no date. [any]
-inline std::optional<std::int64_t> parse_http_date(std::string_view text) {
-    const std::string copy(text);
-    for (const char* form :
-         {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"}) {
-        std::tm tm{};
-        const char* end = strptime(copy.c_str(), form, &tm);
-        if (end != nullptr && *end == '\0') return timegm(&tm);
-    }
-    return std::nullopt;
-}
 
 // Whether `list` ("*" or entity tags with commas) names `etag` (quotes included). Weak tags match
 // only by weak comparison; a malformed list names nothing. [any]

@@ -1,4 +1,5 @@
-// The one exception that may cross the line between host and plugin: an RFC 9457 problem in waiting.
+// The one exception that may cross the line between host and plugin: an RFC 9457 problem in
+// waiting.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,8 @@
 
 namespace larder {
 
-// What went wrong, in the words of HTTP; the host turns it into a status. Zero is no error on purpose.
+// What went wrong, in the words of HTTP; the host turns it into a status. Zero is no error on
+// purpose.
 enum class Errc : std::uint16_t {
     bad_request = 1,      // 400
     unauthorized,         // 401

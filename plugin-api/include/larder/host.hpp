@@ -1,5 +1,5 @@
-// All that a plugin may ask of the daemon. Each plugin gets a Host of its own; it lives from create()
-// to destroy(). Interfaces here grow only at the end, guarded by api_minor().
+// All that a plugin may ask of the daemon. Each plugin gets a Host of its own; it lives from
+// create() to destroy(). Interfaces here grow only at the end, guarded by api_minor().
 #pragma once
 
 #include <chrono>
@@ -59,7 +59,8 @@ protected:
     ~Services() = default;
 };
 
-// ---- metrics: kept in memory and shown by GET /metrics. Objects live as long as the plugin's Host.
+// ---- metrics: kept in memory and shown by GET /metrics. Objects live as long as the plugin's
+// Host.
 
 class Counter {
 public:

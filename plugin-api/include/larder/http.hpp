@@ -1,10 +1,9 @@
-// A request and its answer as a plugin sees them, and the routes that bring one to the other (RFC 9110).
-// Not the wire: framing, keep-alive and time-outs are the host's business.
+// A request and its answer as a plugin sees them, and the routes that bring one to the other (RFC
+// 9110). Not the wire: framing, keep-alive and time-outs are the host's business.
 //
-// Contents: Method, Permission · Cancel · Request · bodies · Response · EventStream · Reply · Task ·
-// Upload · handlers · Route, Routes.
-// Threads: [io] an I/O thread, must not block; [worker] may block; [control] the plugin's own control
-// thread; [any].
+// Contents: Method, Permission · Cancel · Request · bodies · Response · EventStream · Reply · Task
+// · Upload · handlers · Route, Routes. Threads: [io] an I/O thread, must not block; [worker] may
+// block; [control] the plugin's own control thread; [any].
 #pragma once
 
 #include <unistd.h>
@@ -45,7 +44,7 @@ public:
 // Valid until the handler returns. A prompt handler copies what its later answer needs.
 class Request {
 public:
-    virtual Method method() const noexcept = 0;           // get for a HEAD: the host cuts the body
+    virtual Method method() const noexcept = 0;            // get for a HEAD: the host cuts the body
     virtual std::string_view target() const noexcept = 0;  // path and query as sent
     // The value of `{name}` in the route's pattern, percent-decoded once; empty if there is none.
     virtual std::string_view param(std::string_view name) const = 0;
@@ -55,7 +54,7 @@ public:
     // A header's value as sent, by case-insensitive name; repeated ones joined by ", ".
     virtual std::optional<std::string_view> header(std::string_view name) const = 0;
     virtual std::optional<std::uint64_t> content_length() const noexcept = 0;
-    virtual std::string_view body() const = 0;  // whole; empty for uploads
+    virtual std::string_view body() const = 0;                // whole; empty for uploads
     virtual std::string_view principal() const noexcept = 0;  // who asks; empty where auth is off
     // Whether the caller may also do this, for resources named in a body ("kv/settings/a").
     virtual bool may(Permission permission, std::string_view resource) const = 0;
@@ -100,9 +99,9 @@ struct FileRegion {
 // Text and file parts in turn: multipart/byteranges without copying.
 using Segments = std::vector<std::variant<std::string, FileRegion>>;
 
-// Fills `chunk` each time the socket wants more; returns false when that was the last. If it throws,
-// the connection is cut, so that nobody takes a torn body for a whole one. A slow client holds no
-// worker. [worker]
+// Fills `chunk` each time the socket wants more; returns false when that was the last. If it
+// throws, the connection is cut, so that nobody takes a torn body for a whole one. A slow client
+// holds no worker. [worker]
 using Generator = std::function<bool(std::string& chunk)>;
 
 struct Response {
@@ -140,8 +139,8 @@ protected:
     ~PendingReply() = default;
 };
 
-// The right to answer one request: move-only, used once, from any thread. Dropped unused it is a 500
-// and a line in the log. After the plugin's drain it is inert: harmless, without effect.
+// The right to answer one request: move-only, used once, from any thread. Dropped unused it is a
+// 500 and a line in the log. After the plugin's drain it is inert: harmless, without effect.
 class Reply {
 public:
     explicit Reply(PendingReply* pending) noexcept : pending_(pending) {}
@@ -168,8 +167,8 @@ class Task {
 public:
     Task() = default;
     template <class F>
-        requires(!std::is_same_v<std::remove_cvref_t<F>, Task>)
-    Task(F body)  // NOLINT(google-explicit-constructor): a lambda is a task
+    requires(!std::is_same_v<std::remove_cvref_t<F>, Task>)
+        Task(F body)  // NOLINT(google-explicit-constructor): a lambda is a task
         : body_(std::make_unique<Body<F>>(std::move(body))) {}
     void operator()() { body_->run(); }
     explicit operator bool() const noexcept { return body_ != nullptr; }
@@ -179,8 +178,7 @@ private:
         virtual void run() = 0;
         virtual ~Base() = default;
     };
-    template <class F>
-    struct Body final : Base {
+    template <class F> struct Body final : Base {
         F f;
         explicit Body(F g) : f(std::move(g)) {}
         void run() override { f(); }

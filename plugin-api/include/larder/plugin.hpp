@@ -1,5 +1,5 @@
-// A plugin: its life, and the entry by which the host finds it. Include this and export.hpp in the one
-// source file that exports the entry.
+// A plugin: its life, and the entry by which the host finds it. Include this and export.hpp in the
+// one source file that exports the entry.
 //
 //   judge the file → load → create → configure → start → (serving) → drain → stop → destroy
 //
