@@ -124,6 +124,7 @@ private:
     void count_up();
 
     // checkpointing
+    void fold();
     void fold_in_place();
     std::uint64_t checkpoint_bytes_about() const;
     void rotate();
@@ -133,7 +134,13 @@ private:
 // ---- opening
 
 void DocumentStore::Impl::open() {
-    Recovered found = recover(files_, paths_, options_.clock_ms(), options_.report);
+    Recovered found;
+    try {
+        found = recover(files_, paths_, options_.clock_ms(), options_.report);
+    } catch (const Error& error) {
+        if (options_.report) options_.report({Finding::Kind::unreadable, error.internal()});
+        throw;
+    }
     index_ = std::move(found.index);
     epoch_ = found.epoch;
     revision_ = found.revision;
@@ -224,14 +231,15 @@ Outcome DocumentStore::Impl::judge(const Change& change) {
 // Why the journal cannot take what line() holds now, if it cannot.
 std::optional<Error> DocumentStore::Impl::lack_of_room(bool removal_only) {
     constexpr std::size_t kClosing = 2;
+    const std::uint64_t length = judge_.line().size() + kClosing;
     bool fits = false;
     try {
-        fits = journal_.has_room(judge_.line().size() + kClosing, removal_only, !grew_in_vain_,
+        fits = journal_.has_room(length, removal_only, !grew_in_vain_,
                                  {epoch_, revision_.load(std::memory_order_relaxed)});
     } catch (const std::system_error& error) {
-        // Only a first segment is opened here: there is nothing to lose by trying again.
-        if (is_out_of_descriptors(error)) return no_descriptors(error.what());
-        throw;
+        // A store that has no journal yet has nothing to lose by trying again.
+        if (journal_.has_current() || !is_out_of_descriptors(error)) throw;
+        return no_descriptors(error.what());
     }
     if (!fits) {
         grew_in_vain_ = true;
@@ -301,9 +309,7 @@ void DocumentStore::Impl::checkpoint() {
     if (revision_.load(std::memory_order_acquire) == folded_) return;
     try {
         try {
-            if (!journal_.has_old()) rotate();
-            write_checkpoint();
-            journal_.remove_old();
+            fold();
         } catch (const std::system_error& error) {
             const bool small = value_bytes_.load(std::memory_order_relaxed) <= kInPlaceBytes;
             if (!is_no_space(error) || !small) throw;
@@ -314,22 +320,28 @@ void DocumentStore::Impl::checkpoint() {
     }
 }
 
+void DocumentStore::Impl::fold() {
+    if (!journal_.has_old()) rotate();
+    write_checkpoint();
+    journal_.remove_old();
+}
+
 // For a full disk, where only this makes room of what was removed: with commits stopped no second
 // segment is wanted beside the first. The first one's reserve is lent to a checkpoint that it is
 // enough for; to others not, since on a disk that others fill it would be lost to them.
 void DocumentStore::Impl::fold_in_place() {
     std::optional<std::system_error> failed;
     committer_.run(*this, [&] {
-        if (state_.load() == StoreState::read_only) return;
+        if (!journal_.has_current() || state_.load() == StoreState::read_only) return;
         try {
-            if (checkpoint_bytes_about() <= journal_.spare()) journal_.lend_spare();
+            if (checkpoint_bytes_about() <= journal_.spare()) journal_.lend_reserve();
             write_checkpoint();
-            journal_.replace({epoch_, folded_});
+            journal_.replace_all({epoch_, folded_});
         } catch (const std::system_error& error) {
             failed = error;
         }
         try {
-            journal_.reclaim_reserve();
+            journal_.regain_reserve();
         } catch (const std::system_error& error) {
             failed = error;
         }

@@ -337,7 +337,7 @@ bool Segment::has_room(std::uint64_t length, bool removal_only, bool may_grow) {
     return step > least && grow(least);
 }
 
-void Segment::lend_spare() {
+void Segment::lend_reserve() {
     const std::uint64_t kept = (used_ + kPage - 1) / kPage * kPage;
     if (kept >= allocated_) return;
     file_->truncate(kept);

@@ -84,7 +84,7 @@ class Segment {
 public:
     // A new file of so many zeros, allocated and synced, with no header yet. [any]
     static std::unique_ptr<Segment> create(FileSystem& files, const std::string& path,
-                                           std::uint64_t bytes = kFirstBytes);
+                                           std::uint64_t bytes);
     // An existing one, to go on after `used`; everything of it is written again, since after a
     // failed sync what was read may not be on disk. [control]
     static std::unique_ptr<Segment> rewrite(FileSystem& files, const std::string& path,
@@ -95,7 +95,7 @@ public:
     // in for removals. `may_grow` false: only what is allocated already.
     bool has_room(std::uint64_t length, bool removal_only, bool may_grow);
     // Gives back what is allocated and not used; has_room() takes it again.
-    void lend_spare();
+    void lend_reserve();
     // Writes a closed line. After std::system_error with is_no_space() the segment is as before;
     // after any other, as after a failed sync, it must not be used again.
     void append(std::string_view line);

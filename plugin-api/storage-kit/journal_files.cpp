@@ -52,13 +52,14 @@ void JournalFiles::start(const Recovered& found, std::uint64_t epoch, bool has_d
     }
 }
 
+// A small one where a large one cannot be had.
 std::unique_ptr<Segment> JournalFiles::fresh(const Header& header) {
-    files_.make_directory(paths_.folder);
     const auto make = [&](std::uint64_t bytes) {
         auto made = prepare(bytes);
         write_header(*made, header);
         return made;
     };
+    files_.make_directory(paths_.folder);
     try {
         return make(journal::kFirstBytes);
     } catch (const std::system_error& error) {
@@ -146,6 +147,17 @@ void JournalFiles::append(std::string_view line) {
     current_bytes_ = current_->used();
 }
 
+// ---- a full disk
+
+void JournalFiles::regain_reserve() {
+    if (current_) current_->has_room(0, false, true);
+}
+
+void JournalFiles::replace_all(const Header& header) {
+    remove_all();
+    adopt(fresh(header));
+}
+
 // ---- checkpoints
 
 std::unique_ptr<Segment> JournalFiles::prepare(std::uint64_t bytes) {
@@ -175,20 +187,6 @@ void JournalFiles::move(std::unique_ptr<Segment> next) {
     has_old_ = true;
     current_ = std::move(next);
     current_bytes_ = current_->used();
-}
-
-void JournalFiles::lend_spare() {
-    if (current_) current_->lend_spare();
-}
-
-void JournalFiles::reclaim_reserve() {
-    // Whether it was had shows when something is to be removed.
-    if (current_) (void)current_->has_room(0, false, true);
-}
-
-void JournalFiles::replace(const Header& header) {
-    remove_all();
-    adopt(fresh(header));
 }
 
 void JournalFiles::remove_old() {

@@ -32,12 +32,22 @@ public:
     // header, where there is room for that.
     bool has_room(std::uint64_t length, bool removal_only, bool may_grow,
                   const journal::Header& first);
+    bool has_current() const noexcept { return current_ != nullptr; }
     void append(std::string_view line);
     void sync() { current_->sync(); }
 
+    // ---- a full disk [committer]
+
+    std::uint64_t spare() const noexcept { return current_->spare(); }  // allocated and not used
+    void lend_reserve() { current_->lend_reserve(); }
+    void regain_reserve();  // where it can be had
+    // For when a checkpoint holds all that the segments hold. They go first: what they hold of the
+    // disk may be all that a new one can have. Without one the next commit makes it.
+    void replace_all(const journal::Header& header);
+
     // ---- checkpoints; only one at a time
 
-    // A new segment of so many zeros, not in service yet. [worker]
+    // A new segment of so many bytes, not in service yet. [worker]
     std::unique_ptr<journal::Segment> prepare(std::uint64_t bytes = journal::kFirstBytes);
     // Failure leaves everything as it was. [committer]
     void write_header(journal::Segment& next, const journal::Header& header);
@@ -46,16 +56,7 @@ public:
     void move(std::unique_ptr<journal::Segment> next);
     bool has_old() const noexcept { return has_old_; }  // [worker]
     void remove_old();                                  // [worker]
-    void remove_all();                                  // [control]
-
-    // ---- a checkpoint where space is short, with commits standing still [committer]
-
-    std::uint64_t spare() const noexcept { return current_ ? current_->spare() : 0; }
-    void lend_spare();       // the disk has it back
-    void reclaim_reserve();  // of it, what removals need, where that can be had
-    // A checkpoint holds all commits: the segments go, then a new one comes, since what they hold
-    // of the disk may be all that it can have. After a failure a commit makes it.
-    void replace(const journal::Header& header);
+    void remove_all();                                  // [control, committer]
 
     std::uint64_t bytes() const noexcept { return current_bytes_ + old_bytes_; }  // [any]
 

@@ -160,10 +160,10 @@ private:
     // Others go on writing while the readable file is made.
     void checkpoint() {
         int commits = 0;
-        const auto caller = std::this_thread::get_id();
+        const auto checkpointer = std::this_thread::get_id();
         disk_.meanwhile = [&](const std::string& path) {
-            // On the committer itself where the disk is full: then others wait.
-            if (std::this_thread::get_id() != caller) return;
+            // On a full disk the committer itself makes it, and nobody writes meanwhile.
+            if (std::this_thread::get_id() != checkpointer) return;
             if (!path.ends_with(".tmp") || ++commits > 2) return;
             commit({{"meanwhile", value(commits)}, {fmt::format("k{}", commits), value(commits)}});
         };

@@ -26,8 +26,8 @@ using namespace larder;
 using namespace larder::http;
 using namespace std::chrono_literals;
 using namespace std::string_literals;
-using test::FrontAnswer;
 using test::eventually;
+using test::FrontAnswer;
 using test::FrontClient;
 using test::ToyServer;
 
@@ -427,6 +427,7 @@ class HttpLifeTest final : public CppUnit::TestFixture {
         address.sin_port =
             htons(static_cast<std::uint16_t>(std::stoi(at.substr(at.rfind(':') + 1))));
         std::vector<FrontClient> clients;
+        clients.reserve(3);
         for (int i = 0; i < 3; ++i) {
             clients.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
         }
@@ -651,6 +652,7 @@ class HttpLifeTest final : public CppUnit::TestFixture {
         toy.start();
         std::atomic<int> answered{0}, torn{0};
         std::vector<std::thread> clients;
+        clients.reserve(8);
         for (int i = 0; i < 8; ++i) {
             clients.emplace_back([&] {
                 FrontClient client = toy.client();

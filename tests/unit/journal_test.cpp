@@ -88,7 +88,7 @@ public:
                    R"("expires":2000,"metadata":{"m":1}},{"remove":"b"}]},)"
                    R"({"revision":8,"at":1001,"changes":[{"set":"c","value":2,"created":1001}]}])"),
             text);
-        const auto segment = Segment::create(*disk_, kPath);
+        const auto segment = Segment::create(*disk_, kPath, journal::kFirstBytes);
         segment->write_header({3, 6});
         segment->append(text);
         const std::string content = disk_->content(kPath);
@@ -219,7 +219,7 @@ public:
     }
 
     void grows_in_steps() {
-        const auto segment = Segment::create(*disk_, kPath);
+        const auto segment = Segment::create(*disk_, kPath, journal::kFirstBytes);
         segment->write_header({1, 0});
         std::vector<std::size_t> sizes;
         const std::string text = line(7, "\"" + std::string(60000, 'x') + "\"");
@@ -239,7 +239,7 @@ public:
     }
 
     void keeps_a_reserve_for_removals() {
-        const auto segment = Segment::create(*disk_, kPath);
+        const auto segment = Segment::create(*disk_, kPath, journal::kFirstBytes);
         segment->write_header({1, 0});
         const std::uint64_t left = journal::kFirstBytes - segment->used();
         disk_->arm(
@@ -254,7 +254,7 @@ public:
     }
 
     void gives_back_what_an_allocation_got_in_vain() {
-        const auto segment = Segment::create(*disk_, kPath);
+        const auto segment = Segment::create(*disk_, kPath, journal::kFirstBytes);
         disk_->arm(
             {.at = 1, .error = ENOSPC, .lasting = true, .any = false, .kind = Call::allocate});
         CPPUNIT_ASSERT(!segment->has_room(journal::kFirstBytes, false, true));
@@ -264,7 +264,7 @@ public:
     void a_short_write_leaves_zeros() {
         for (unsigned seed = 1; seed < 10; ++seed) {
             disk_ = std::make_unique<FaultDisk>(seed);
-            const auto segment = Segment::create(*disk_, kPath);
+            const auto segment = Segment::create(*disk_, kPath, journal::kFirstBytes);
             segment->write_header({3, 6});
             disk_->arm({.at = 1, .error = ENOSPC, .any = false, .kind = Call::write});
             CPPUNIT_ASSERT_THROW(segment->append(line(7, std::string(300, '7'))),
@@ -276,7 +276,7 @@ public:
     }
 
     void other_failures_are_passed_on() {
-        const auto segment = Segment::create(*disk_, kPath);
+        const auto segment = Segment::create(*disk_, kPath, journal::kFirstBytes);
         segment->write_header({3, 6});
         disk_->arm({.at = 1, .error = EIO, .any = false, .kind = Call::write});
         CPPUNIT_ASSERT_THROW(segment->append(line(7)), std::system_error);
