@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "http/response_writer.hpp"
+#include "larder/time.hpp"
 
 namespace larder::http {
 

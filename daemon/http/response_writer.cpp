@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <ctime>
 #include <iterator>
 
 #include "http/grammar.hpp"
@@ -89,19 +88,6 @@ void append_head(std::string& out, const ResponseHead& head) {
     out += "X-Request-Id: ";
     out += head.id;
     out += "\r\n\r\n";
-}
-
-std::string http_date(std::int64_t seconds) {
-    static constexpr std::array kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static constexpr std::array kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    std::tm utc{};
-    const std::time_t time = seconds;
-    gmtime_r(&time, &utc);
-    return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
-                       kDays[static_cast<std::size_t>(utc.tm_wday)], utc.tm_mday,
-                       kMonths[static_cast<std::size_t>(utc.tm_mon)], utc.tm_year + 1900,
-                       utc.tm_hour, utc.tm_min, utc.tm_sec);
 }
 
 void append_chunk_size(std::string& out, std::uint64_t size) {

@@ -36,9 +36,6 @@ std::string refusal_of(int status, const Headers& headers);
 // Appends status line, headers and the empty line. [any]
 void append_head(std::string& out, const ResponseHead& head);
 
-// IMF-fixdate (RFC 9110 §5.6.7), 29 characters, of seconds since 1970. [any]
-std::string http_date(std::int64_t seconds);
-
 // A chunk's first line, "1a\r\n". [any]
 void append_chunk_size(std::string& out, std::uint64_t size);
 

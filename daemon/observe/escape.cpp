@@ -76,19 +76,4 @@ char* put_escaped(char* to, std::string_view text, Blanks blanks) noexcept {
     return to;
 }
 
-WallTime wall_time() noexcept {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return {now.tv_sec, static_cast<int>(now.tv_nsec / 1'000'000)};
-}
-
-std::string rfc3339(WallTime time) {
-    std::tm parts{};
-    const std::time_t seconds = time.seconds;
-    ::gmtime_r(&seconds, &parts);
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900,
-                       parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                       time.milliseconds);
-}
-
 }  // namespace larder::observe

@@ -17,13 +17,4 @@ void append_escaped(std::string& out, std::string_view text);
 enum class Blanks : std::uint8_t { kept = 1, escaped };
 char* put_escaped(char* to, std::string_view text, Blanks blanks) noexcept;
 
-struct WallTime {
-    std::int64_t seconds;  // since 1970
-    int milliseconds;
-};
-WallTime wall_time() noexcept;
-
-// "2026-11-22T15:26:28.123Z" (RFC 3339). [any]
-std::string rfc3339(WallTime time);
-
 }  // namespace larder::observe

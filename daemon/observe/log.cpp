@@ -16,6 +16,7 @@
 #include <system_error>
 #include <utility>
 
+#include "larder/time.hpp"
 #include "observe/escape.hpp"
 
 namespace larder::observe {
@@ -137,7 +138,7 @@ void LogWriter::write(Level level, std::string_view source, std::string_view mes
         line.reserve(64 + message.size());
         const bool files = !options_.folder.empty();
         if (files || terminal_) {
-            const std::string time = rfc3339(wall_time());
+            const std::string time = rfc3339(unix_now_ms());
             line += files ? std::string_view(time) : std::string_view(time).substr(11, 12);
             line.append(" ").append(level_word(level)).append(" ");
         } else {

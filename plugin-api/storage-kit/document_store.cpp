@@ -18,6 +18,7 @@
 #include <shared_mutex>
 #include <utility>
 
+#include "larder/time.hpp"
 #include "storage-kit/checkpoint.hpp"
 #include "storage-kit/committer.hpp"
 #include "storage-kit/index.hpp"
@@ -31,12 +32,6 @@ namespace {
 constexpr std::size_t kBatchBytes = 8U << 20U;     // more is left to the next batch
 constexpr std::size_t kWalkChunk = 1000;           // documents read under the lock at once
 constexpr std::size_t kInPlaceBytes = 16U << 20U;  // folded in a moment, with the committer stopped
-
-std::int64_t system_ms() {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
-}
 
 Error disk_full(const std::string& internal) {
     return Error(Errc::no_space, "disk-full", "the disk is full: nothing was changed")
@@ -73,7 +68,7 @@ public:
           options_(std::move(options)),
           journal_(files, paths_),
           judge_(index_) {
-        if (!options_.clock_ms) options_.clock_ms = system_ms;
+        if (!options_.clock_ms) options_.clock_ms = unix_now_ms;
     }
 
     void open();
@@ -134,7 +129,13 @@ private:
 // ---- opening
 
 void DocumentStore::Impl::open() {
-    Recovered found = recover(files_, paths_, options_.clock_ms(), options_.report);
+    Recovered found;
+    try {
+        found = recover(files_, paths_, options_.clock_ms(), options_.report);
+    } catch (const Error& error) {
+        if (options_.report) options_.report({Finding::Kind::unreadable, error.internal()});
+        throw;
+    }
     index_ = std::move(found.index);
     epoch_ = found.epoch;
     revision_ = found.revision;

@@ -111,7 +111,8 @@ class DocumentStore {
 public:
     // Recovers what stands at `path` (the readable file), its .meta and .journal. A store that
     // never was has no files until its first commit. Throws Error{corrupt} where nothing can be
-    // served.
+    // served ("unreadable", "newer-format"), Error{no_space} or Error{io_failed} where the disk
+    // fails.
     DocumentStore(FileSystem& files, const std::string& path, Committer& committer,
                   StoreOptions options);
     ~DocumentStore();  // waits for pending commits; does not checkpoint

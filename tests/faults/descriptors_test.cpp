@@ -73,6 +73,7 @@ public:
     void answers_a_burst() {
         start(kFew, kFew);
         std::vector<std::unique_ptr<RawClient>> clients;
+        clients.reserve(std::size_t{kMany} * 2);
         for (int i = 0; i < kMany * 2; ++i) {
             clients.push_back(std::make_unique<RawClient>(daemon_->port()));
         }

@@ -44,6 +44,7 @@ class DiskErrorTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(a_checkpoint_that_fails);
     CPPUNIT_TEST(a_rotation_that_fails);
     CPPUNIT_TEST(a_rotation_needs_no_descriptor);
+    CPPUNIT_TEST(a_checkpoint_without_room_is_made_in_place);
     CPPUNIT_TEST(a_first_write_without_descriptors);
     CPPUNIT_TEST_SUITE_END();
 
@@ -170,17 +171,17 @@ public:
             {"openat:error=EMFILE:when=2", After::goes_on},
             {"openat:error=EMFILE:when=3", After::goes_on},
             {"fallocate:error=EIO:when=1", After::goes_on},
-            {"fallocate:error=ENOSPC:when=1", After::goes_on},
             {"fdatasync:error=EIO:when=1", After::goes_on},
             {"fdatasync:error=EIO:when=2", After::goes_on},
             {"fdatasync:error=EIO:when=3", After::goes_on},
             {"pwritev:error=EIO:when=1", After::goes_on},
-            {"pwritev:error=ENOSPC:when=2", After::goes_on},
+            {"pwritev:error=EIO:when=2", After::goes_on},
             {"pwritev:error=EIO:when=4", After::goes_on},
             {"rename:error=EIO:when=1", After::goes_on},
             {"rename:error=EIO:when=2", After::read_only},
-            {"fsync:error=EIO:when=1", After::read_only},
-            {"fsync:error=EIO:when=2", After::goes_on},
+            {"fsync:error=EIO:when=1", After::goes_on},
+            {"fsync:error=EIO:when=2", After::read_only},
+            {"fsync:error=EIO:when=3", After::goes_on},
             {"unlink:error=EIO:when=1", After::goes_on}};
         for (const auto& [injection, after] : faults) fail_a_fold({kFolder, {injection}, after});
     }
@@ -190,9 +191,10 @@ public:
         // The committer's first sync is the write's that asks for the checkpoint.
         fail_a_fold({kCommitter, {"fdatasync:error=EIO:when=2"}, After::goes_on});
         fail_a_fold({kCommitter, {"pwritev:error=EIO:when=2"}, After::goes_on});
-        fail_a_fold({kCommitter, {"rename:error=EIO:when=1"}, After::goes_on});
+        fail_a_fold({kCommitter, {"rename:error=EIO:when=1"}, After::read_only});
         fail_a_fold({kCommitter, {"rename:error=EIO:when=2"}, After::read_only});
         fail_a_fold({kCommitter, {"fsync:error=EIO:when=1"}, After::read_only});
+        fail_a_fold({kCommitter, {"fsync:error=EIO:when=2"}, After::read_only});
     }
 
     // Between its two renames nothing else keeps it from being done but the disk itself.
@@ -201,14 +203,25 @@ public:
         begin(kSmall);
         const Tracer tracer(committer(), {"openat:error=EMFILE:when=1+"});
         CPPUNIT_ASSERT_EQUAL(201, scribe_->write(kFolds).status);
-        CPPUNIT_ASSERT(eventually([&] {
-            const std::string folded = folder_->path() + "/data/storage.json";
-            return std::filesystem::exists(folded) &&
-                   read_file(folded).find(R"("k4")") != std::string::npos;
-        }));
+        expect_folded();
         CPPUNIT_ASSERT_EQUAL(201, scribe_->write().status);
         expect_well();
         expect_healed_by_restart("openat EMFILE in a rotation");
+    }
+
+    // Nothing is wanted of the disk then but what the journal had of it.
+    void a_checkpoint_without_room_is_made_in_place() {
+        if (skipped()) return;
+        for (const char* injection :
+             {"fallocate:error=ENOSPC:when=1+", "pwritev:error=ENOSPC:when=2"}) {
+            begin(kSmall);
+            const Tracer tracer(thread_named(daemon_->pid(), kFolder), {injection});
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(injection, 201, scribe_->write(kFolds).status);
+            expect_folded();
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(injection, 201, scribe_->write().status);
+            expect_well();
+            expect_healed_by_restart(injection);
+        }
     }
 
     void a_first_write_without_descriptors() {
@@ -278,6 +291,14 @@ private:
             }
         }
         expect_healed_by_restart(name);
+    }
+
+    void expect_folded() {
+        CPPUNIT_ASSERT(eventually([&] {
+            const std::string folded = folder_->path() + "/data/storage.json";
+            return std::filesystem::exists(folded) &&
+                   read_file(folded).find(R"("k4")") != std::string::npos;
+        }));
     }
 
     void expect_well() { CPPUNIT_ASSERT_EQUAL(200, get("/readyz").status); }

@@ -17,9 +17,6 @@
 
 namespace larder::test {
 
-std::string read_file(const std::string& path);  // throws when it cannot
-void write_file(const std::string& path, const std::string& text);
-
 // Looks until `condition` holds; false when it did not within `limit`.
 bool eventually(const std::function<bool()>& condition,
                 std::chrono::milliseconds limit = std::chrono::seconds(20));

@@ -31,7 +31,7 @@ int connect_unix(const std::string& path) {
     throw std::runtime_error("cannot connect to unix:" + path + ": " + std::strerror(errno));
 }
 
-int connect_tcp(std::string host, std::uint16_t port, int receive_buffer) {
+int connect_tcp(const std::string& host, std::uint16_t port, int receive_buffer) {
     sockaddr_storage address{};
     void* const generic = &address;
     socklen_t size = 0;
@@ -129,7 +129,7 @@ bool FrontClient::more() {
 std::string FrontClient::read(std::size_t size) {
     while (buffer_.size() < size && more()) {
     }
-    const std::string out = buffer_.substr(0, size);
+    std::string out = buffer_.substr(0, size);
     buffer_.erase(0, out.size());
     return out;
 }

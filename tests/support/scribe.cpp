@@ -18,7 +18,7 @@ Answer Scribe::write(std::size_t size) {
     const std::string value =
         fmt::format(R"({{"n":{},"fill":"{}"}})", number, std::string(size, 'x'));
     unknown_[number] = value;
-    const Answer answer = client_->request("PUT", target(number), {}, value);
+    Answer answer = client_->request("PUT", target(number), {}, value);
     if (answer.status == 201) held_[number] = value;
     if (answer.status != 500) unknown_.erase(number);
     return answer;
@@ -29,7 +29,7 @@ Answer Scribe::remove_one() {
     // Not known until the answer says so: it may be there or not.
     const auto first = held_.extract(held_.begin());
     unknown_[first.key()] = first.mapped();
-    const Answer answer = client_->request("DELETE", target(first.key()));
+    Answer answer = client_->request("DELETE", target(first.key()));
     if (answer.status == 500) return answer;
     if (answer.status != 204) held_[first.key()] = first.mapped();
     unknown_.erase(first.key());

@@ -99,7 +99,9 @@ public:
     void start(const std::string& address = "127.0.0.1:0", bool tls = false);
     http::Server& server() { return server_; }
     std::string address() const { return server_.addresses().front(); }
-    FrontClient client(int receive_buffer = 0) const { return FrontClient(address(), receive_buffer); }
+    FrontClient client(int receive_buffer = 0) const {
+        return FrontClient(address(), receive_buffer);
+    }
 
     std::vector<EndRecord> ended() const;
     std::vector<std::string> log() const;

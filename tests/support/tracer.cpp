@@ -31,6 +31,7 @@ int start_strace(const std::vector<std::string>& arguments, pid_t& pid) {
     std::vector<std::string> words{"strace", "-o", "/dev/null"};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> raw;
+    raw.reserve(words.size() + 1);
     for (std::string& word : words) raw.push_back(word.data());
     raw.push_back(nullptr);
     std::array<int, 2> fds{};

@@ -15,8 +15,8 @@
 #include <thread>
 #include <vector>
 
-#include "support/scratch_folder.hpp"
 #include "support/suite.hpp"
+#include "support/temporary_folder.hpp"
 
 using larder::Level;
 using larder::observe::AccessLine;
@@ -65,7 +65,7 @@ class AccessLogTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(a_file_that_cannot_be_opened_is_refused);
     CPPUNIT_TEST_SUITE_END();
 
-    larder::test::ScratchFolder scratch_;
+    larder::test::TemporaryFolder scratch_;
     const std::string path_ = scratch_ / "logs/access.log";
     std::mutex mutex_;
     std::vector<std::string> told_;  // guarded by mutex_

@@ -11,8 +11,8 @@
 #include <filesystem>
 
 #include "config/loader.hpp"
-#include "support/scratch_folder.hpp"
 #include "support/suite.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace fs = std::filesystem;
 using namespace larder::config;  // NOLINT(google-build-using-namespace)
@@ -77,7 +77,7 @@ class ConfigurationTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(a_restarted_plugin_takes_its_whole_section);
     CPPUNIT_TEST_SUITE_END();
 
-    larder::test::ScratchFolder scratch_;
+    larder::test::TemporaryFolder scratch_;
     const fs::path folder_ = scratch_.path();
 
 public:

@@ -435,6 +435,8 @@ public:
             }
             CPPUNIT_ASSERT_EQUAL(text, disk_->content(kPath));
             CPPUNIT_ASSERT_EQUAL(std::size_t{1}, disk_->names().size());
+            found(Finding::Kind::unreadable, fmt::format("at byte {}", offset));
+            findings_.clear();
         }
     }
 
@@ -872,6 +874,7 @@ public:
         std::atomic<bool> ending = false;
         std::atomic<std::uint64_t> last = 0;  // outcomes come in order
         std::vector<std::thread> threads;
+        threads.reserve(kWriters);
         for (int writer = 0; writer < kWriters; ++writer) {
             threads.emplace_back([&, writer] {
                 for (int i = 0; i < kEach; ++i) {
@@ -911,11 +914,13 @@ public:
 
     void several_stores_share_a_committer() {
         std::vector<std::unique_ptr<DocumentStore>> stores;
+        stores.reserve(5);
         for (int i = 0; i < 5; ++i) {
             stores.push_back(std::make_unique<DocumentStore>(*disk_, fmt::format("data/{}.json", i),
                                                              *committer_, StoreOptions{}));
         }
         std::vector<std::thread> threads;
+        threads.reserve(stores.size());
         for (auto& store : stores) {
             threads.emplace_back([&store] {
                 for (int i = 0; i < 300; ++i) {

@@ -15,8 +15,8 @@ using namespace larder;
 using namespace larder::http;
 using namespace std::chrono_literals;
 using namespace std::string_literals;
-using test::FrontAnswer;
 using test::eventually;
+using test::FrontAnswer;
 using test::FrontClient;
 using test::ToyServer;
 

@@ -18,6 +18,7 @@
 
 #include "larder/error.hpp"
 #include "support/suite.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/toy_server.hpp"
 
 namespace {
@@ -26,8 +27,8 @@ using namespace larder;
 using namespace larder::http;
 using namespace std::chrono_literals;
 using namespace std::string_literals;
-using test::FrontAnswer;
 using test::eventually;
+using test::FrontAnswer;
 using test::FrontClient;
 using test::ToyServer;
 
@@ -39,22 +40,6 @@ std::string post(const std::string& target, const std::string& body) {
            " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
            body;
 }
-
-class ScratchFolder {
-public:
-    ScratchFolder() {
-        std::string name = "/tmp/larder_life_XXXXXX";
-        CPPUNIT_ASSERT(::mkdtemp(name.data()) != nullptr);
-        path_ = name;
-    }
-    ScratchFolder(const ScratchFolder&) = delete;
-    ScratchFolder& operator=(const ScratchFolder&) = delete;
-    ~ScratchFolder() { std::filesystem::remove_all(path_); }
-    std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
-private:
-    std::filesystem::path path_;
-};
 
 // A self-signed certificate whose serial number tells it from others.
 void write_certificate(const std::string& chain, const std::string& key, long serial) {
@@ -191,7 +176,7 @@ class HttpLifeTest final : public CppUnit::TestFixture {
     }
 
     void a_unix_socket_knows_its_peer() {
-        const ScratchFolder folder;
+        const larder::test::TemporaryFolder folder;
         const std::string path = folder / "x.sock";
         {
             ToyServer toy;
@@ -232,7 +217,7 @@ class HttpLifeTest final : public CppUnit::TestFixture {
     }
 
     void a_stale_unix_socket_is_replaced() {
-        const ScratchFolder folder;
+        const larder::test::TemporaryFolder folder;
         const std::string path = folder / "x.sock";
         {
             ToyServer gone;
@@ -259,7 +244,7 @@ class HttpLifeTest final : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(toy.address().starts_with("http://127.0.0.1:"));
         CPPUNIT_ASSERT_EQUAL(200, toy.client().exchange(get("/")).status);
 
-        const ScratchFolder folder;
+        const larder::test::TemporaryFolder folder;
         const std::string path = folder / "x.sock";
         ToyServer unix_toy;
         const int unix_fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
@@ -283,7 +268,7 @@ class HttpLifeTest final : public CppUnit::TestFixture {
     // ---- TLS
 
     struct Certified {
-        ScratchFolder folder;
+        larder::test::TemporaryFolder folder;
         ToyServer toy;
         explicit Certified(const http::Options& options = ToyServer::two_reactors())
             : toy(options) {
@@ -364,7 +349,7 @@ class HttpLifeTest final : public CppUnit::TestFixture {
         Certified certified;
         certified.toy.start("127.0.0.1:0", true);
         Server& server = certified.toy.server();
-        const ScratchFolder& folder = certified.folder;
+        const larder::test::TemporaryFolder& folder = certified.folder;
         write_certificate(folder / "other.pem", folder / "other-key.pem", 3);
         std::ofstream(folder / "junk") << "no pem";
         CPPUNIT_ASSERT_THROW(server.use_certificate(folder / "gone", folder / "key.pem"), Error);
@@ -427,6 +412,7 @@ class HttpLifeTest final : public CppUnit::TestFixture {
         address.sin_port =
             htons(static_cast<std::uint16_t>(std::stoi(at.substr(at.rfind(':') + 1))));
         std::vector<FrontClient> clients;
+        clients.reserve(3);
         for (int i = 0; i < 3; ++i) {
             clients.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
         }
@@ -651,6 +637,7 @@ class HttpLifeTest final : public CppUnit::TestFixture {
         toy.start();
         std::atomic<int> answered{0}, torn{0};
         std::vector<std::thread> clients;
+        clients.reserve(8);
         for (int i = 0; i < 8; ++i) {
             clients.emplace_back([&] {
                 FrontClient client = toy.client();

@@ -13,9 +13,9 @@ namespace {
 using namespace larder;
 using namespace larder::http;
 using namespace std::string_literals;
-using test::FrontAnswer;
 using test::CollectingSink;
 using test::eventually;
+using test::FrontAnswer;
 using test::FrontClient;
 using test::ToyServer;
 
@@ -150,6 +150,7 @@ class HttpServerTest final : public CppUnit::TestFixture {
         };
         toy.start();
         std::vector<FrontClient> clients;
+        clients.reserve(16);
         for (int i = 0; i < 16; ++i) clients.push_back(toy.client());
         std::string all;
         for (int i = 0; i < 100; ++i) all += get("/" + std::to_string(i));
@@ -320,7 +321,7 @@ class HttpServerTest final : public CppUnit::TestFixture {
         {  // refused on its head: the body need not come, so the connection cannot go on
             FrontClient client = toy.client();
             const FrontAnswer answer = client.exchange("PUT /no HTTP/1.1\r\nHost: a\r\n" + expect +
-                                                  "Content-Length: 3\r\n\r\n");
+                                                       "Content-Length: 3\r\n\r\n");
             CPPUNIT_ASSERT_EQUAL(403, answer.status);
             CPPUNIT_ASSERT_EQUAL("close"s, answer.field.at("connection"));
             client.send("abc");

@@ -15,9 +15,10 @@
 namespace {
 
 namespace json = larder::storage::json;
-using std::string_literals::operator""s;
+using namespace std::string_literals;
 
 constexpr int kGood = -1;
+const std::mt19937::result_type kSeed = std::mt19937::default_seed;  // runs are to be repeatable
 
 struct Case {
     std::string text;
@@ -374,7 +375,7 @@ public:
         CPPUNIT_ASSERT(!is_refused(nested(1024, "[", "]")));
         CPPUNIT_ASSERT_EQUAL(std::size_t{1024}, refusal(nested(1025, "[", "]")).value());
         CPPUNIT_ASSERT(!is_refused(nested(1024, "{\"a\":", "}")));
-        CPPUNIT_ASSERT_EQUAL(std::size_t{1024 * 5}, refusal(nested(1025, "{\"a\":", "}")).value());
+        CPPUNIT_ASSERT_EQUAL(std::size_t{5120}, refusal(nested(1025, "{\"a\":", "}")).value());
         CPPUNIT_ASSERT(
             !is_refused("[" + nested(1023, "[", "]") + "," + nested(1023, "[", "]") + "]"));
         json::check(nested(7, "[", "]"), 7);
@@ -388,9 +389,10 @@ public:
     }
 
     void many_names() {
-        std::mt19937 random(1);
+        std::mt19937 random(kSeed);  // NOLINT(cert-msc32-c,cert-msc51-cpp)
         for (const int count : {2, 8, 9, 10, 11, 100, 5000}) {
             std::vector<std::string> names;
+            names.reserve(static_cast<std::size_t>(count));
             for (int i = 0; i < count; ++i) names.push_back(fmt::format("n{}", i * 7919 % 100003));
             std::shuffle(names.begin(), names.end(), random);
             std::string text = "{";
@@ -450,7 +452,7 @@ public:
     }
 
     void quoting_and_back() {
-        std::mt19937 random(7);
+        std::mt19937 random(kSeed);  // NOLINT(cert-msc32-c,cert-msc51-cpp)
         for (int i = 0; i < 2000; ++i) {
             std::string text;
             for (unsigned n = random() % 40; n > 0; --n) text += static_cast<char>(random() % 128);

@@ -1,5 +1,6 @@
 // Messages: their three shapes, escaping, levels, files that are moved aside or full, thinning.
 #include "observe/log.hpp"
+#include "larder/time.hpp"
 
 #include <Poco/Logger.h>
 #include <fmt/format.h>
@@ -12,8 +13,8 @@
 #include <vector>
 
 #include "observe/escape.hpp"
-#include "support/scratch_folder.hpp"
 #include "support/suite.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace larder::observe;  // NOLINT(google-build-using-namespace)
 using larder::Level;
@@ -92,7 +93,7 @@ class LogTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(time_stamps);
     CPPUNIT_TEST_SUITE_END();
 
-    larder::test::ScratchFolder scratch_;
+    larder::test::TemporaryFolder scratch_;
 
     void journal_lines_carry_their_priority() {
         Pipe pipe;
@@ -275,8 +276,10 @@ class LogTest : public CppUnit::TestFixture {
     }
 
     void time_stamps() {
-        CPPUNIT_ASSERT_EQUAL(std::string("2026-11-22T15:26:28.007Z"), rfc3339({1795361188, 7}));
-        CPPUNIT_ASSERT_EQUAL(std::string("1970-01-01T00:00:00.000Z"), rfc3339({0, 0}));
+        CPPUNIT_ASSERT_EQUAL(std::string("2026-11-22T15:26:28.007Z"),
+                             larder::rfc3339(1795361188LL * 1000 + 7));
+        CPPUNIT_ASSERT_EQUAL(std::string("1970-01-01T00:00:00.000Z"),
+                             larder::rfc3339(0LL * 1000 + 0));
     }
 };
 

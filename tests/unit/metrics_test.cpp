@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "observe/http_metrics.hpp"
-#include "support/scratch_folder.hpp"
 #include "support/suite.hpp"
+#include "support/temporary_folder.hpp"
 
 using namespace larder::observe;  // NOLINT(google-build-using-namespace)
 using larder::Error;
@@ -442,10 +442,10 @@ class MetricsTest : public CppUnit::TestFixture {
         owner.counter("larder_kv_commits_total", "Commits \\ \"quoted\".",
                       label("b", "\\ \" \n ä"));
         http.record(http.series("/a", "GET"), 0, 200, std::chrono::milliseconds(3), 1, 2);
-        const larder::test::ScratchFolder scratch;
+        const larder::test::TemporaryFolder scratch;
         larder::test::write_file(scratch / "page", registry_.text(Format::prometheus));
         const std::string command =
-            fmt::format("promtool check metrics <{0}/page >{0}/said 2>&1", scratch.path().string());
+            fmt::format("promtool check metrics <{0}/page >{0}/said 2>&1", scratch.path());
         const int code = std::system(command.c_str());  // NOLINT(cert-env33-c): a path we made
         CPPUNIT_ASSERT_EQUAL_MESSAGE(larder::test::read_file(scratch / "said"), 0, code);
     }

@@ -1,6 +1,7 @@
 // Heads of answers byte by byte, headers that would split an answer, and problem documents. Nothing
 // is sent here.
 #include "http/response_writer.hpp"
+#include "larder/time.hpp"
 
 #include "http/problem.hpp"
 #include "support/suite.hpp"
@@ -100,9 +101,9 @@ class ResponseWriterTest final : public CppUnit::TestFixture {
     }
 
     void dates_are_imf_fixdate() {
-        CPPUNIT_ASSERT_EQUAL("Sun, 06 Nov 1994 08:49:37 GMT"s, http_date(784111777));
-        CPPUNIT_ASSERT_EQUAL("Thu, 01 Jan 1970 00:00:00 GMT"s, http_date(0));
-        CPPUNIT_ASSERT_EQUAL("Thu, 29 Feb 2024 23:59:59 GMT"s, http_date(1709251199));
+        CPPUNIT_ASSERT_EQUAL("Sun, 06 Nov 1994 08:49:37 GMT"s, larder::http_date(784111777));
+        CPPUNIT_ASSERT_EQUAL("Thu, 01 Jan 1970 00:00:00 GMT"s, larder::http_date(0));
+        CPPUNIT_ASSERT_EQUAL("Thu, 29 Feb 2024 23:59:59 GMT"s, larder::http_date(1709251199));
     }
 
     void chunk_sizes_are_hex() {

@@ -18,7 +18,7 @@ using larder::storage::open_beneath;
 using larder::storage::open_beneath_by_steps;
 using larder::storage::open_folder;
 using larder::storage::OwnedFd;
-using std::string_literals::operator""s;
+using namespace std::string_literals;
 
 class SafeNameTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(SafeNameTest);

@@ -32,7 +32,8 @@ public:
             const std::string text = config::etc_text(declaration, library.entry->summary);
             const std::string path =
                 std::string(LARDER_SOURCE_DIR) + "/etc/plugins.d/" + library.name + ".ini";
-            // after a change of a declaration: LARDER_WRITE_ETC=1 larder_unit_tests shipped_settings
+            // after a change of a declaration: LARDER_WRITE_ETC=1 larder_unit_tests
+            // shipped_settings
             if (std::getenv("LARDER_WRITE_ETC") != nullptr) write_file(path, text);
             CPPUNIT_ASSERT_EQUAL(text, read_file(path));
         }

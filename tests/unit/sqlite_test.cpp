@@ -25,10 +25,9 @@ using larder::storage::sqlite::Bytes;
 using larder::storage::sqlite::checked;
 using larder::storage::sqlite::Connection;
 using larder::storage::sqlite::Database;
-using larder::storage::sqlite::Options;
 using larder::storage::sqlite::Row;
 using larder::storage::sqlite::Sync;
-using std::string_view_literals::operator""sv;
+using namespace std::string_view_literals;
 
 class SqliteTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(SqliteTest);
@@ -304,6 +303,7 @@ public:
         Database database(path_, {.sync = Sync::normal}, {"CREATE TABLE t(i INTEGER)"});
         std::atomic<bool> ending = false;
         std::vector<std::thread> readers;
+        readers.reserve(3);
         std::atomic<int> odd = 0;
         for (int i = 0; i < 3; ++i) {
             readers.emplace_back([&] {

@@ -128,7 +128,7 @@ class TimerWheelTest final : public CppUnit::TestFixture {
 
     // 20,000 random moves; after each step exactly those are fired that a list says are due.
     void agrees_with_a_plain_list() {
-        std::mt19937 random(20260101);  // NOLINT(cert-msc51-cpp): the same run each time
+        std::mt19937 random(20260101);  // NOLINT(cert-msc*): the same run each time
         TimerWheel wheel(start_);
         std::vector<std::unique_ptr<Probe>> probes(200);
         std::vector<Clock::time_point> expected(probes.size(), Timed::kNever);
