@@ -17,7 +17,6 @@ namespace {
 
 using test::Dispatch;
 using test::eventually;
-using test::FakeExchange;
 
 using Fields = std::vector<http::Field>;
 

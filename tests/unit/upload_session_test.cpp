@@ -305,6 +305,7 @@ public:
         std::vector<std::unique_ptr<Story>> stories;
         std::vector<std::shared_ptr<test::FakeExchange>> exchanges;
         std::vector<std::shared_ptr<http::BodySink>> sinks;
+        sinks.reserve(kUploads);
         for (int i = 0; i < kUploads; ++i) {
             stories.push_back(std::make_unique<Story>());
             const auto route = fmt::format("/many{}", i);

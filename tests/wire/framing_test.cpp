@@ -68,9 +68,7 @@ public:
         std::vector<Case> table;
         for (const char* value : {"xchunked", "chunked, identity", "identity", "gzip, chunked",
                                   "chunked, chunked", "chunked, gzip", "chunked;q=1", "\"chunked\"",
-                                  "", ",chunked", "chunked,", "chunke\x01",
-                                  "\x0b"
-                                  "chunked"}) {
+                                  "", ",chunked", "chunked,", "chunke\x01", "\vchunked"}) {
             table.push_back({fmt::format("Transfer-Encoding '{}'", value),
                              put(fmt::format("Transfer-Encoding: {}\r\n", value),
                                  "1\r\n1\r\n0\r\n\r\n" + kSmuggled),
