@@ -12,6 +12,8 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "support/daemon_process.hpp"
+
 namespace larder::test {
 namespace {
 
@@ -82,14 +84,20 @@ std::string tracing_unavailable() {
     return why;
 }
 
+// A thread names itself when it first runs, which may be after the daemon said that it is ready.
 pid_t thread_named(pid_t process, const std::string& name) {
-    for (const auto& task :
-         std::filesystem::directory_iterator(fmt::format("/proc/{}/task", process))) {
-        std::ifstream file(task.path() / "comm");
-        std::string found;
-        std::getline(file, found);
-        if (found == name) return std::stoi(task.path().filename());
-    }
+    pid_t thread = 0;
+    const bool there = eventually([&] {
+        for (const auto& task :
+             std::filesystem::directory_iterator(fmt::format("/proc/{}/task", process))) {
+            std::ifstream file(task.path() / "comm");
+            std::string found;
+            std::getline(file, found);
+            if (found == name) thread = std::stoi(task.path().filename());
+        }
+        return thread != 0;
+    });
+    if (there) return thread;
     throw std::runtime_error(fmt::format("process {} has no thread {}", process, name));
 }
 
