@@ -131,7 +131,7 @@ std::vector<std::string> Daemon::check(const config::Sources& sources) {
 }
 
 Daemon::Daemon(const config::Sources& sources, bool background)
-    : sources_(sources), own_(*new routing::Owner) {
+    : sources_(sources), own_(routing::make_owner("larderd")) {
     const std::size_t descriptors = system::raise_descriptor_limit();
     config::Loader loader(sources_);
     libraries_ = find_plugins(loader);
@@ -197,9 +197,8 @@ void Daemon::open_logs(bool background) {
     }
     options.level = observe::level_of(settings->text("log_level")).value_or(Level::info);
     log_writer_ = std::make_unique<observe::LogWriter>(options);
-    observe::attach_poco(*log_writer_);
+    poco_log_ = std::make_unique<observe::PocoLink>(*log_writer_);
     log_ = &log_for("larderd");
-    own_.name = "larderd";
     own_.log = log_;
     own_.gate.open();
 }
@@ -359,7 +358,6 @@ bool Daemon::stop() {
         log_->write(Level::warning, fmt::format("{} connections were cut", cut));
     }
     log_->write(Level::info, "stopped");
-    observe::detach_poco();
     return true;
 }
 

@@ -74,6 +74,7 @@ private:
     // In the order in which they need each other; gone in the opposite one.
     std::unique_ptr<storage::FolderLock> lock_;
     std::unique_ptr<observe::LogWriter> log_writer_;
+    std::unique_ptr<observe::PocoLink> poco_log_;
     std::mutex logs_mutex_;
     std::map<std::string, std::unique_ptr<observe::NamedLog>> logs_;  // guarded by logs_mutex_
     Log* log_ = nullptr;

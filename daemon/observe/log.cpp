@@ -184,7 +184,7 @@ Logger logger_for(LogWriter& writer, std::string source) {
     };
 }
 
-void attach_poco(LogWriter& writer) {
+PocoLink::PocoLink(LogWriter& writer) {
     Poco::Logger::root();  // else there is no logger yet that could get the channel
     const Poco::AutoPtr<Poco::Channel> channel(new PocoChannel(writer));
     // "" reaches the loggers that exist already; later ones inherit from the root
@@ -192,7 +192,7 @@ void attach_poco(LogWriter& writer) {
     Poco::Logger::setLevel("", Poco::Message::PRIO_TRACE);
 }
 
-void detach_poco() { Poco::Logger::setChannel("", nullptr); }
+PocoLink::~PocoLink() { Poco::Logger::setChannel("", nullptr); }
 
 bool Complaint::complain(Log& log, Level level, std::string_view message, Clock::time_point now) {
     std::string text;

@@ -98,10 +98,16 @@ private:
 // The same as a function. The writer must outlive it. [any]
 Logger logger_for(LogWriter& writer, std::string source);
 
-// Sends what Poco's loggers get to `writer`, the logger's name as source; the writer alone judges
-// levels. Undone by detach_poco(), before the writer goes. [control]
-void attach_poco(LogWriter& writer);
-void detach_poco();
+// As long as it lives, what Poco's loggers get goes to `writer`, the logger's name as source; the
+// writer alone judges levels. Goes before the writer: Poco's frame logs still when it ends, also
+// after a start that failed. [control]
+class PocoLink {
+public:
+    explicit PocoLink(LogWriter& writer);
+    ~PocoLink();
+    PocoLink(const PocoLink&) = delete;
+    PocoLink& operator=(const PocoLink&) = delete;
+};
 
 // A recurring complaint, thinned: written the first time, then when 10 s, 20 s, 40 s … an hour have
 // passed since it was last written, with the number of times that were held back.

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <boost/dll/shared_library.hpp>
+#include <memory>
 #include <regex>
 #include <string_view>
+#include <vector>
 
 #include "plugin_host/stamp.hpp"
 
@@ -43,8 +45,10 @@ Library load_library(const fs::path& path) {
     }
     try {
         // Kept to the end of the process: objects and code of a plugin outlive its stop.
-        auto* loaded = new boost::dll::shared_library(
-            library.path, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
+        static auto* const all = new std::vector<std::unique_ptr<boost::dll::shared_library>>;
+        all->push_back(std::make_unique<boost::dll::shared_library>(
+            library.path, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local));
+        boost::dll::shared_library* const loaded = all->back().get();
         if (!loaded->has("larder_plugin")) {
             library.refusal = "it exports no larder_plugin; export its entry with LARDER_PLUGIN";
             return library;

@@ -24,8 +24,9 @@ std::string_view state_word(State state) noexcept {
 }
 
 Lifecycle::Lifecycle(Library library, Log& log, Surroundings surroundings)
-    : library_(std::move(library)), surroundings_(surroundings), owner_(new routing::Owner) {
-    owner_->name = library_.name;
+    : library_(std::move(library)),
+      surroundings_(surroundings),
+      owner_(&routing::make_owner(library_.name)) {
     owner_->log = &log;
     standing_.since_ms = unix_now_ms();
     if (!library_.is_taken()) enter(State::refused, library_.refusal);

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
+#include <mutex>
 
 namespace larder::routing {
 namespace {
@@ -33,6 +35,15 @@ bool same_segment(std::string_view fixed, std::string_view raw) {
 }
 
 }  // namespace
+
+Owner& make_owner(std::string name) {
+    static std::mutex mutex;
+    static auto* const all = new std::deque<Owner>;  // never destroyed
+    const std::scoped_lock lock(mutex);
+    Owner& owner = all->emplace_back();
+    owner.name = std::move(name);
+    return owner;
+}
 
 RouteTable::RouteTable(std::vector<EndpointPtr> endpoints, std::vector<Unavailable> unavailable)
     : endpoints_(std::move(endpoints)), unavailable_(std::move(unavailable)) {

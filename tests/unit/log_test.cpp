@@ -240,11 +240,12 @@ class LogTest : public CppUnit::TestFixture {
         Pipe pipe;
         LogWriter writer(to_stream(pipe));
         Poco::Logger& before = Poco::Logger::get("before");
-        attach_poco(writer);
-        before.warning("one");
-        Poco::Logger::get("after").fatal("two");
-        Poco::Logger::get("after").debug("not at this level");
-        detach_poco();
+        {
+            const PocoLink link(writer);
+            before.warning("one");
+            Poco::Logger::get("after").fatal("two");
+            Poco::Logger::get("after").debug("not at this level");
+        }
         before.warning("nowhere");
         CPPUNIT_ASSERT_EQUAL(std::string("<4>before: one\n<3>after: two\n"), pipe.all());
     }
