@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <system_error>
 
 #include "support/daemon_process.hpp"
 
@@ -84,20 +85,20 @@ std::string tracing_unavailable() {
     return why;
 }
 
-// A thread names itself when it first runs, which may be after the daemon said that it is ready.
 pid_t thread_named(pid_t process, const std::string& name) {
-    pid_t thread = 0;
-    const bool there = eventually([&] {
+    pid_t id = 0;
+    // A thread that names itself has its name a moment after it was started.
+    const bool found = eventually([&] {
+        std::error_code gone;  // a thread, or all of them: looked for again
         for (const auto& task :
-             std::filesystem::directory_iterator(fmt::format("/proc/{}/task", process))) {
+             std::filesystem::directory_iterator(fmt::format("/proc/{}/task", process), gone)) {
             std::ifstream file(task.path() / "comm");
-            std::string found;
-            std::getline(file, found);
-            if (found == name) thread = std::stoi(task.path().filename());
+            std::string line;
+            if (std::getline(file, line) && line == name) id = std::stoi(task.path().filename());
         }
-        return thread != 0;
+        return id != 0;
     });
-    if (there) return thread;
+    if (found) return id;
     throw std::runtime_error(fmt::format("process {} has no thread {}", process, name));
 }
 
