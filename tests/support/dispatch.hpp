@@ -49,6 +49,15 @@ public:
         publish();
     }
 
+    // Ends what a test left under way: exchange and attachment hold each other until then.
+    ~Dispatch() {
+        for (const auto& made : made_) {
+            if (const auto exchange = made.lock()) exchange->attachment.reset();
+        }
+    }
+    Dispatch(const Dispatch&) = delete;
+    Dispatch& operator=(const Dispatch&) = delete;
+
     template <class Handler> void add(Route route, Handler handler) {
         endpoints_.push_back(maker.make(route, std::move(handler)));
         publish();
@@ -58,11 +67,13 @@ public:
         publish();
     }
 
-    static std::shared_ptr<FakeExchange> exchange(std::string method, std::string target,
-                                                  std::vector<http::Field> fields = {},
-                                                  std::string body = {}) {
-        return std::make_shared<FakeExchange>(std::move(method), std::move(target),
-                                              std::move(fields), std::move(body));
+    std::shared_ptr<FakeExchange> exchange(std::string method, std::string target,
+                                           std::vector<http::Field> fields = {},
+                                           std::string body = {}) {
+        auto made = std::make_shared<FakeExchange>(std::move(method), std::move(target),
+                                                   std::move(fields), std::move(body));
+        made_.push_back(made);
+        return made;
     }
     // Begins it and, unless it is an upload or refused, runs it.
     http::BodyPlan begin(const std::shared_ptr<FakeExchange>& exchange) {
@@ -125,6 +136,7 @@ private:
     std::shared_ptr<const access::Access> access_;
     std::vector<routing::EndpointPtr> endpoints_;
     std::vector<routing::Unavailable> unavailable_;
+    std::vector<std::weak_ptr<FakeExchange>> made_;
     Headers headers_;
     std::string body_;
 };
