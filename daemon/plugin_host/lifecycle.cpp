@@ -25,7 +25,7 @@ std::string_view state_word(State state) noexcept {
 
 Lifecycle::Lifecycle(Library library, Log& log, Surroundings surroundings)
     : library_(std::move(library)),
-      surroundings_(surroundings),
+      surroundings_(std::move(surroundings)),
       owner_(&routing::make_owner(library_.name)) {
     owner_->log = &log;
     standing_.since_ms = unix_now_ms();
