@@ -11,6 +11,9 @@
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <system_error>
+
+#include "support/daemon_process.hpp"
 
 namespace larder::test {
 namespace {
@@ -83,13 +86,19 @@ std::string tracing_unavailable() {
 }
 
 pid_t thread_named(pid_t process, const std::string& name) {
-    for (const auto& task :
-         std::filesystem::directory_iterator(fmt::format("/proc/{}/task", process))) {
-        std::ifstream file(task.path() / "comm");
-        std::string found;
-        std::getline(file, found);
-        if (found == name) return std::stoi(task.path().filename());
-    }
+    pid_t id = 0;
+    // A thread that names itself has its name a moment after it was started.
+    const bool found = eventually([&] {
+        std::error_code gone;  // a thread, or all of them: looked for again
+        for (const auto& task :
+             std::filesystem::directory_iterator(fmt::format("/proc/{}/task", process), gone)) {
+            std::ifstream file(task.path() / "comm");
+            std::string line;
+            if (std::getline(file, line) && line == name) id = std::stoi(task.path().filename());
+        }
+        return id != 0;
+    });
+    if (found) return id;
     throw std::runtime_error(fmt::format("process {} has no thread {}", process, name));
 }
 

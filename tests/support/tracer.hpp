@@ -13,7 +13,8 @@ namespace larder::test {
 // Why strace cannot attach to our own children here; empty where it can.
 std::string tracing_unavailable();
 
-// The id of the daemon's thread of that name; throws std::runtime_error where there is none.
+// The id of the daemon's thread of that name, waited for; throws std::runtime_error where none
+// comes.
 pid_t thread_named(pid_t process, const std::string& name);
 
 class Tracer {
