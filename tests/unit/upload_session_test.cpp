@@ -1,5 +1,7 @@
 // Uploads between the front and a plugin: bytes in order, one call at a time, back-pressure, and
 // every way they may end short.
+//
+// Contents: the upload that is watched · good ones · cuts · throws · the gate · many.
 #include "routing/upload_session.hpp"
 
 #include <fmt/format.h>

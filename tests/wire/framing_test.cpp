@@ -1,5 +1,7 @@
 // Where a body ends (RFC 9112 §6-7), against senders that lie about it: no body is ever carried out
 // as a request, and none that was cut is ever taken for whole.
+//
+// Contents: lengths · codings · chunks and trailers · cut and unread bodies · 413 · 100-continue.
 #include <fmt/format.h>
 
 #include <memory>

@@ -1,5 +1,7 @@
 // Malformed and hostile request heads (RFC 9112 §2-5): each gets its refusal, closes its connection
 // and disturbs nobody. Framing of bodies is framing_test.cpp's.
+//
+// Contents: request lines, versions, targets · fields · hosts · lengths · what is lawful · cuts.
 #include <fmt/format.h>
 
 #include <memory>

@@ -1,5 +1,8 @@
 // What every route owes every client, well-behaved or not: HEAD, OPTIONS, 404, 405, 503, request
 // ids, guards against web pages, pipelining, and connections that end in odd ways.
+//
+// Contents: methods · refusals · request ids · other sites · a plugin that is off · pipelines and
+// ends · too many connections.
 #include <fmt/format.h>
 
 #include <memory>
