@@ -21,6 +21,7 @@ Ran run(std::vector<std::string> words,
     const TemporaryFolder folder;
     const std::string out = folder.path() + "/out", err = folder.path() + "/err";
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     const pid_t child = fork();
@@ -56,7 +57,7 @@ bool is_installed(const std::string& program) {
     const char* const path = std::getenv("PATH");
     std::istringstream folders(path != nullptr ? path : "");
     for (std::string folder; std::getline(folders, folder, ':');) {
-        if (access((folder + "/" + program).c_str(), X_OK) == 0) return true;
+        if (access(folder.append("/").append(program).c_str(), X_OK) == 0) return true;
     }
     return false;
 }

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
@@ -25,6 +26,7 @@ constexpr int kAside = 200;         // descriptors the ones above cannot meet
 void hand_over(const std::vector<int>& sockets) {
     if (sockets.empty()) return;
     std::vector<int> aside;
+    aside.reserve(sockets.size());
     for (const int socket : sockets) aside.push_back(fcntl(socket, F_DUPFD_CLOEXEC, kAside));
     for (std::size_t i = 0; i < aside.size(); ++i) {
         dup2(aside[i], kFirstInherited + static_cast<int>(i));
@@ -57,6 +59,7 @@ DaemonProcess::DaemonProcess(DaemonOptions options) {
     if (options.listen) words.insert(words.end(), {"--listen", "127.0.0.1:0"});
     words.insert(words.end(), options.arguments.begin(), options.arguments.end());
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     pid_ = fork();
@@ -82,7 +85,7 @@ DaemonProcess::DaemonProcess(DaemonOptions options) {
             return log_ended_;
         }
         const std::string line = log_.substr(at, log_.find('\n', at) - at);
-        port_ = std::atoi(line.c_str() + line.rfind(':') + 1);
+        std::from_chars(line.data() + line.rfind(':') + 1, line.data() + line.size(), port_);
         return true;
     });
     if (ready && port_ != 0) return;

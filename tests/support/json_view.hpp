@@ -22,7 +22,7 @@ inline Poco::JSON::Object::Ptr find_item(
     const std::initializer_list<std::pair<std::string, std::string>>& wanted) {
     const auto items = list->getArray("items");
     for (std::size_t i = 0; i < items->size(); ++i) {
-        const auto item = items->getObject(static_cast<unsigned>(i));
+        auto item = items->getObject(static_cast<unsigned>(i));
         bool matches = true;
         for (const auto& [name, value] : wanted) {
             matches = matches && item->optValue<std::string>(name, "") == value;

@@ -41,7 +41,7 @@ std::string fault_of_problem(const Answer& answer) {
     const std::string type = answer.header("Content-Type");
     if (type != "application/problem+json") return fmt::format("its Content-Type is '{}'", type);
     static const std::regex kPath(
-        "/(tmp|var|usr|etc|home|root|proc|run|opt|lib|build|work)/|\\.(cpp|hpp|so)\\b");
+        "/(tmp|var|usr|etc|home|root|proc|run|opt|lib|build)/|\\.(cpp|hpp|so)\\b");
     if (std::regex_search(answer.body, kPath)) return "it names a path of the server";
     try {
         Poco::JSON::Parser parser;

@@ -200,6 +200,7 @@ public:
         std::mutex mutex;
         std::string failures;  // guarded by mutex
         std::vector<std::thread> clients;
+        clients.reserve(4);
         for (int i = 0; i < 4; ++i) {
             clients.emplace_back([&] {
                 while (!over) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <charconv>
 #include <filesystem>
 #include <memory>
 
@@ -80,8 +81,7 @@ public:
         CPPUNIT_ASSERT_EQUAL_MESSAGE(ran.err, 0, ran.exit);
         CPPUNIT_ASSERT(eventually([&] { return fs::exists(pid_file); }));
         pid_t pid = 0;
-        CPPUNIT_ASSERT(
-            eventually([&] { return (pid = std::atoi(read_file(pid_file).c_str())) > 1; }));
+        CPPUNIT_ASSERT(eventually([&] { return (pid = number_at(read_file(pid_file), 0)) > 1; }));
         struct Ender {  // whatever fails below
             pid_t pid;
             ~Ender() {
@@ -92,7 +92,7 @@ public:
         CPPUNIT_ASSERT(eventually(
             [&] { return fs::exists(log) && read_file(log).find(mark) != std::string::npos; }));
         const std::string text = read_file(log);
-        const int port = std::atoi(text.c_str() + text.find(mark) + mark.size());
+        const int port = number_at(text, text.find(mark) + mark.size());
         CPPUNIT_ASSERT_EQUAL(201, request(port, "PUT", kKey, {}, "1").status);
         CPPUNIT_ASSERT_EQUAL(0, ::kill(pid, SIGTERM));
         CPPUNIT_ASSERT(
@@ -111,6 +111,13 @@ private:
     static std::string put_head(std::size_t length) {
         return fmt::format("PUT {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", kKey,
                            length);
+    }
+
+    // The digits that begin there; 0 where there are none.
+    static int number_at(const std::string& text, std::size_t at) {
+        int number = 0;
+        std::from_chars(text.data() + at, text.data() + text.size(), number);
+        return number;
     }
 
     DaemonOptions options(std::vector<std::pair<std::string, std::string>> environment) const {

@@ -1,6 +1,8 @@
 // The way of a request through the dispatcher, without sockets: refusals and their order, what a
 // handler sees, and what becomes of everything a handler may throw or forget. Uploads are
 // upload_session_test.cpp's.
+//
+// Contents: refusals · what a handler reads · replies and what is thrown · gate, queue, observer.
 #include "routing/dispatcher.hpp"
 
 #include <fmt/format.h>
@@ -17,7 +19,6 @@ namespace {
 
 using test::Dispatch;
 using test::eventually;
-using test::FakeExchange;
 
 using Fields = std::vector<http::Field>;
 

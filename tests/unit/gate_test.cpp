@@ -72,6 +72,7 @@ public:
         std::atomic<int> working{0};
         std::atomic<std::uint64_t> entries{0};
         std::vector<std::thread> threads;
+        threads.reserve(4);
         for (int i = 0; i < 4; ++i) {
             threads.emplace_back([&] {
                 while (!over) {

@@ -201,6 +201,7 @@ public:
 private:
     RouteTable table_of(const std::vector<std::pair<Method, const char*>>& routes) {
         std::vector<EndpointPtr> endpoints;
+        endpoints.reserve(routes.size());
         for (const auto& [method, pattern] : routes)
             endpoints.push_back(maker_.make(method, pattern));
         return {std::move(endpoints), {}};

@@ -1,5 +1,7 @@
 // Uploads between the front and a plugin: bytes in order, one call at a time, back-pressure, and
 // every way they may end short.
+//
+// Contents: the upload that is watched · good ones · cuts · throws · the gate · many.
 #include "routing/upload_session.hpp"
 
 #include <fmt/format.h>
@@ -305,6 +307,7 @@ public:
         std::vector<std::unique_ptr<Story>> stories;
         std::vector<std::shared_ptr<test::FakeExchange>> exchanges;
         std::vector<std::shared_ptr<http::BodySink>> sinks;
+        sinks.reserve(kUploads);
         for (int i = 0; i < kUploads; ++i) {
             stories.push_back(std::make_unique<Story>());
             const auto route = fmt::format("/many{}", i);

@@ -144,6 +144,7 @@ public:
         {
             WorkerPool pool(4, 16, complain());
             std::vector<std::thread> posters;
+            posters.reserve(4);
             for (int i = 0; i < 4; ++i) {
                 posters.emplace_back([&] {
                     for (int j = 0; j < 2000; ++j) taken += pool.post([&] { ++ran; }) ? 1 : 0;

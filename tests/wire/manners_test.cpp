@@ -1,5 +1,8 @@
 // What every route owes every client, well-behaved or not: HEAD, OPTIONS, 404, 405, 503, request
 // ids, guards against web pages, pipelining, and connections that end in odd ways.
+//
+// Contents: methods · refusals · request ids · other sites · a plugin that is off · pipelines and
+// ends · too many connections.
 #include <fmt/format.h>
 
 #include <memory>
@@ -116,7 +119,8 @@ public:
               std::string("a/b"), std::string("a\tb"), std::string("\xc3\xa4"),
               std::string("<script>"), std::string("a,b"), std::string("%0d%0aX-Evil:1")}) {
             const std::string made = id("X-Request-Id: " + given + "\r\n");
-            CPPUNIT_ASSERT_MESSAGE(given + " gave " + made, std::regex_match(made, kMade));
+            CPPUNIT_ASSERT_MESSAGE(fmt::format("{} gave {}", given, made),
+                                   std::regex_match(made, kMade));
         }
         std::set<std::string> made;
         for (int i = 0; i < 100; ++i) made.insert(id({}));
@@ -131,7 +135,7 @@ public:
         const std::string evil = "%0d%0aSet-Cookie:%20a=b";
         for (const std::string& text :
              {text_of("GET", "/api/kv/storage/" + evil), text_of("GET", "/" + evil),
-              text_of("GET", kKey + "?" + evil + "=1"), text_of("GET", "/api/kv/" + evil),
+              text_of("GET", fmt::format("{}?{}=1", kKey, evil)), text_of("GET", "/api/kv/" + evil),
               text_of("GET", "/healthz",
                       "X-Request-Id: a\x0b"
                       "b\r\n"),

@@ -171,6 +171,7 @@ private:
     static void expect_others_served(int port, const Clients& senders) {
         std::atomic<int> answered{0}, failed{0};
         std::vector<std::thread> others;
+        others.reserve(4);
         for (int i = 0; i < 4; ++i) {
             others.emplace_back([&answered, &failed, port] {
                 for (int j = 0; j < 250; ++j) {
