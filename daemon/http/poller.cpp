@@ -54,9 +54,7 @@ void Poller::forget(Watched& watched) noexcept {
     std::replace(turn_.begin(), turn_.end(), &watched, static_cast<Watched*>(nullptr));
 }
 
-void Poller::soon(Watched& watched) {
-    if (std::find(soon_.begin(), soon_.end(), &watched) == soon_.end()) soon_.push_back(&watched);
-}
+void Poller::soon(Watched& watched) noexcept { soon_.push_back(&watched); }
 
 void Poller::wait(std::chrono::milliseconds most) noexcept {
     using Rep = std::chrono::milliseconds::rep;

@@ -38,8 +38,8 @@ public:
     bool add(int fd, std::uint32_t events, Watched& watched) noexcept;
     // Nothing is told of it from here on, also of what was seen already. Before the close.
     void remove(int fd, Watched& watched) noexcept;
-    // on_events(0) in the next round, once however often it was asked for before.
-    void soon(Watched& watched);
+    // on_events(0) in the next round, as often as it was asked for before.
+    void soon(Watched& watched) noexcept;
 
     // Waits for events, not at all where something is due soon, and tells of them. Negative: for
     // ever.

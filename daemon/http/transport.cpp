@@ -55,7 +55,7 @@ void Transport::on_events(std::uint32_t events) noexcept {
     if (end) ending_ = true;
     if (end || (events & EPOLLIN) != 0) readable_ = true;
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writable_ = true;
-    const auto alive = user_.shared_from_this();
+    const auto alive = user_.weak_from_this().lock();
     if (shaking_) return shake_hands();
     if (wants_writable_ && writable_) {
         wants_writable_ = false;
@@ -68,7 +68,7 @@ void Transport::on_events(std::uint32_t events) noexcept {
     user_.on_read(read.event, read.size);
 }
 
-void Transport::wish(Wish what) {
+void Transport::wish(Wish what) noexcept {
     wish_ = what;
     if (readable_) poller_.soon(*this);
 }
@@ -83,7 +83,7 @@ void Transport::handshake() {
     poller_.soon(*this);
 }
 
-void Transport::shake_hands() {
+void Transport::shake_hands() noexcept {
     ERR_clear_error();
     const int result = SSL_accept(ssl_.get());
     const int error = SSL_get_error(ssl_.get(), result);

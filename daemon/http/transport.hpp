@@ -81,8 +81,8 @@ private:
     };
 
     void on_events(std::uint32_t events) noexcept override;
-    void wish(Wish what);
-    void shake_hands();
+    void wish(Wish what) noexcept;
+    void shake_hands() noexcept;
     bool receive(Read& read) noexcept;  // false: nothing is there yet
     bool receive_secure(Read& read) noexcept;
     Written sent(ssize_t result) noexcept;
