@@ -233,6 +233,9 @@ void Daemon::start() {
         [this] { return reload(); }, kVersion, data_directory_, unix_now_ms()});
     plugin_host::RouteCollector routes(own_, {}, *http_metrics_);
     admin_->declare(routes);
+    openapi_ = std::make_unique<admin::OpenApiRoute>([this] { return table(); },
+                                                     [this] { return tags(); }, kVersion);
+    openapi_->declare(routes);
     collect_values();
     supervisor_->take(libraries_);
     supervisor_->publish_to(
@@ -261,6 +264,20 @@ void Daemon::publish(std::shared_ptr<const routing::RouteTable> table) {
     } else {
         for (std::size_t i = 0; i < server_->reactors(); ++i) set(i);
     }
+}
+
+std::shared_ptr<const routing::RouteTable> Daemon::table() const {
+    const std::scoped_lock lock(publish_mutex_);
+    return table_;
+}
+
+std::vector<routing::Tag> Daemon::tags() const {
+    std::vector<routing::Tag> tags{{own_.name, "The daemon itself: health, plugins, settings."}};
+    for (const auto& plugin : supervisor_->status()) {
+        if (plugin.library->entry == nullptr) continue;
+        tags.push_back({plugin.name, plugin.library->entry->summary});
+    }
+    return tags;
 }
 
 void Daemon::collect_values() {

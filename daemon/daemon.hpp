@@ -11,6 +11,7 @@
 
 #include "access/access.hpp"
 #include "admin/admin_routes.hpp"
+#include "admin/openapi_route.hpp"
 #include "config/configuration.hpp"
 #include "config/loader.hpp"
 #include "http/http.hpp"
@@ -55,6 +56,8 @@ private:
     void listen();
     void collect_values();
     void publish(std::shared_ptr<const routing::RouteTable> table);
+    std::shared_ptr<const routing::RouteTable> table() const;  // in force [any]
+    std::vector<routing::Tag> tags() const;                    // of the OpenAPI document [any]
     void observe(const http::Ended& ended, const routing::Endpoint* endpoint,
                  std::string_view principal);
     Log& log_for(const std::string& source);
@@ -66,7 +69,7 @@ private:
     std::mutex reload_mutex_;  // one reload at a time
     mutable std::mutex mutex_;
     config::Configuration configuration_;  // guarded by mutex_
-    std::mutex publish_mutex_;
+    mutable std::mutex publish_mutex_;
     std::shared_ptr<const routing::RouteTable> table_;  // guarded by publish_mutex_
     std::shared_ptr<const access::Access> access_;      // likewise
     bool serving_ = false;                              // set once, before others can look
@@ -90,6 +93,7 @@ private:
     std::unique_ptr<http::Server> server_;
     std::unique_ptr<observe::MetricsOwner> own_metrics_;
     std::unique_ptr<admin::AdminRoutes> admin_;
+    std::unique_ptr<admin::OpenApiRoute> openapi_;
     routing::Owner& own_;  // outlives this: late answers still look at it
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kv_route_texts.hpp"
 #include "kv_values.hpp"
 #include "larder/conditional.hpp"
 #include "larder/time.hpp"
@@ -128,22 +129,57 @@ void KvRoutes::declare(Routes& routes) {
             (this->*method)(request, std::move(reply));
         };
     };
-    routes.prompt({Method::get, "/api/kv", Permission::read, "List the buckets", "limit,cursor", "",
-                   "", 1U << 20U, ""},
+    constexpr std::string_view kConditions = "if-match,if-none-match,if-unmodified-since";
+    routes.prompt({.method = Method::get,
+                   .pattern = "/api/kv",
+                   .permission = Permission::read,
+                   .summary = "List the buckets",
+                   .queries = "limit,cursor",
+                   .answer_schema = kBucketListSchema},
                   bind(&KvRoutes::list_buckets));
-    routes.prompt({Method::get, "/api/kv/{bucket}", Permission::read,
-                   "List a bucket's keys in byte order, or all of them as one object",
-                   "prefix,limit,cursor,values,all", "", "", 1U << 20U, ""},
+    routes.prompt({.method = Method::get,
+                   .pattern = "/api/kv/{bucket}",
+                   .permission = Permission::read,
+                   .summary = "List a bucket's keys in byte order, or all of them as one object",
+                   .queries = "prefix,limit,cursor,values,all",
+                   .parameters = kParameters,
+                   .answer_schema = R"({"type": "object"})",
+                   .answer_headers = kVersionHeader,
+                   .problems = kBucketProblems},
                   bind(&KvRoutes::list_keys));
-    routes.prompt({Method::get, "/api/kv/{bucket}/{key...}", Permission::read,
-                   "Read a value, or its whole record", "meta", "", "", 1U << 20U, ""},
+    routes.prompt({.method = Method::get,
+                   .pattern = "/api/kv/{bucket}/{key...}",
+                   .permission = Permission::read,
+                   .summary = "Read a value, or its whole record",
+                   .queries = "meta",
+                   .parameters = kParameters,
+                   .answer_schema = "true",
+                   .answer_headers = kValueHeaders,
+                   .problems = kKeyProblems},
                   bind(&KvRoutes::get));
-    routes.prompt({Method::put, "/api/kv/{bucket}/{key...}", Permission::write,
-                   "Set a value; on disk before the answer", "", "application/json", "true",
-                   max_value_, "if-match,if-none-match,if-unmodified-since"},
+    routes.prompt({.method = Method::put,
+                   .pattern = "/api/kv/{bucket}/{key...}",
+                   .permission = Permission::write,
+                   .summary = "Set a value; on disk before the answer",
+                   .media_types = "application/json",
+                   .schema = "true",
+                   .max_body = max_value_,
+                   .conditions = kConditions,
+                   .parameters = kPutParameters,
+                   .answers = "200 application/json; 201 application/json",
+                   .answer_schema = kWrittenSchema,
+                   .answer_headers = kWrittenHeaders,
+                   .problems = kPutProblems},
                   bind(&KvRoutes::put));
-    routes.prompt({Method::del, "/api/kv/{bucket}/{key...}", Permission::write, "Delete a key", "",
-                   "", "", 1U << 20U, "if-match,if-none-match,if-unmodified-since"},
+    routes.prompt({.method = Method::del,
+                   .pattern = "/api/kv/{bucket}/{key...}",
+                   .permission = Permission::write,
+                   .summary = "Delete a key",
+                   .conditions = kConditions,
+                   .parameters = kParameters,
+                   .answers = "204",
+                   .answer_headers = kVersionHeader,
+                   .problems = kKeyProblems},
                   bind(&KvRoutes::remove));
 }
 

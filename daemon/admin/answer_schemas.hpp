@@ -1,0 +1,92 @@
+// What the daemon's own routes answer, as JSON Schema, for GET /openapi.json. The tests hold every
+// answer against it; the routes themselves never read it.
+#pragma once
+
+#include <string_view>
+
+namespace larder::admin {
+
+inline constexpr std::string_view kHealthSchema = R"({"type": "object", "required": ["status"],
+    "properties": {"status": {"const": "ok"}}})";
+
+inline constexpr std::string_view kReadySchema = R"({"type": "object",
+    "required": ["status", "items"],
+    "properties": {
+        "status": {"enum": ["ready", "not-ready"]},
+        "items": {"type": "array", "items": {"type": "object",
+            "required": ["name", "kind", "state", "since"],
+            "properties": {
+                "name": {"type": "string"}, "kind": {"type": "string"},
+                "state": {"enum": ["ok", "degraded", "failed", "disabled", "read-only"]},
+                "since": {"type": "string", "format": "date-time"},
+                "reason": {"type": "string"}}}}}})";
+
+inline constexpr std::string_view kStatusSchema = R"({"type": "object",
+    "required": ["version", "api_version", "pid", "started_at", "uptime", "listeners",
+                 "data_directory", "connections", "memory", "plugins"],
+    "properties": {
+        "version": {"type": "string"}, "api_version": {"type": "string"},
+        "pid": {"type": "integer"}, "started_at": {"type": "string", "format": "date-time"},
+        "uptime": {"type": "number"},
+        "listeners": {"type": "array", "items": {"type": "string"}},
+        "data_directory": {"type": "string"},
+        "connections": {"type": "object", "required": ["open", "total", "refused"]},
+        "requests_total": {"type": "integer"},
+        "memory": {"type": "object", "required": ["resident", "anonymous"]},
+        "workers": {"type": "object", "required": ["running", "queued"]},
+        "plugins": {"type": "array", "items": {"type": "object",
+            "required": ["name", "version", "state"]}}}})";
+
+inline constexpr std::string_view kPluginSchema = R"({"type": "object",
+    "required": ["name", "version", "api_version", "summary", "file", "state", "reason", "since",
+                 "stuck", "enabled", "choice", "routes", "settings"],
+    "properties": {
+        "name": {"type": "string"}, "version": {"type": ["string", "null"]},
+        "api_version": {"type": "string"}, "summary": {"type": "string"},
+        "file": {"type": "string"},
+        "state": {"enum": ["refused", "stopped", "starting", "running", "degraded", "read-only",
+                           "draining", "failed", "disabled"]},
+        "reason": {"type": "string"}, "since": {"type": "string", "format": "date-time"},
+        "stuck": {"type": "boolean"}, "enabled": {"type": "boolean"},
+        "choice": {"type": "object", "required": ["configured", "origin", "chosen"]},
+        "routes": {"type": "array", "items": {"type": "object",
+            "required": ["method", "path", "permission", "summary"]}},
+        "settings": {"type": "array", "items": {"type": "object",
+            "required": ["key", "value", "origin", "default", "type", "live", "secret", "says"]}}}})";
+
+inline constexpr std::string_view kPluginListSchema =
+    R"({"allOf": [{"$ref": "#/components/schemas/List"},
+        {"properties": {"items": {"items": {"type": "object",
+            "required": ["name", "version", "api_version", "summary", "file", "state", "reason",
+                         "since", "stuck", "enabled", "choice", "routes", "settings"]}}}}]})";
+
+inline constexpr std::string_view kPluginParameters = "name: the plugin's id, as in its .ini";
+inline constexpr std::string_view kPluginProblems =
+    "404 plugin-not-found: no file in the plugin folders is a plugin of this name";
+
+inline constexpr std::string_view kLimitsSchema = R"({"type": "object",
+    "required": ["header_section", "target", "body", "head_timeout", "body_timeout",
+                 "idle_timeout", "max_connections", "worker_threads", "worker_queue",
+                 "list_limit", "list_limit_default", "json_depth", "routes", "plugins"],
+    "properties": {
+        "routes": {"type": "array", "items": {"type": "object",
+            "required": ["method", "path", "body"]}},
+        "plugins": {"type": "object"}}})";
+
+inline constexpr std::string_view kConfigSchema =
+    R"({"allOf": [{"$ref": "#/components/schemas/List"},
+        {"properties": {"items": {"items": {"type": "object",
+            "required": ["key", "value", "origin", "default", "type", "live", "secret", "says"],
+            "properties": {
+                "key": {"type": "string"}, "value": {"type": "string"},
+                "origin": {"type": "object", "required": ["kind"]}}}}}}]})";
+
+inline constexpr std::string_view kReloadSchema = R"({"type": "object",
+    "required": ["applied", "needs_restart"],
+    "properties": {
+        "applied": {"type": "array", "items": {"type": "object",
+            "required": ["key", "before", "after"]}},
+        "needs_restart": {"type": "array", "items": {"type": "object",
+            "required": ["key", "before", "after"]}}}})";
+
+}  // namespace larder::admin
