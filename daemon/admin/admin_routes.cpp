@@ -208,8 +208,7 @@ void AdminRoutes::declare(Routes& routes) {
                                 "running",
                      .media_types = "application/json",
                      .answer_schema = kReloadSchema,
-                     .problems = "422 invalid-configuration: the configuration is mistaken and "
-                                 "nothing has changed, see file, line and key"},
+                     .problems = kReloadProblems},
                     bind(&AdminRoutes::reload));
     Route metrics =
         get("/metrics", Permission::read, "Counters and histograms, for Prometheus", {});

@@ -89,4 +89,11 @@ inline constexpr std::string_view kReloadSchema = R"({"type": "object",
         "needs_restart": {"type": "array", "items": {"type": "object",
             "required": ["key", "before", "after"]}}}})";
 
+inline constexpr std::string_view kReloadProblems =
+    "422 invalid-configuration: the configuration is mistaken and nothing has changed, see `file`, "
+    "`line` and `key`;"
+    "422 half-tls: http.tls_certificate and http.tls_key go together;"
+    "422 insecure-listener: a listener that others can reach wants credentials and TLS;"
+    "400 tls-certificate: the certificate or its key cannot be used";
+
 }  // namespace larder::admin

@@ -12,15 +12,16 @@ OpenApiRoute::OpenApiRoute(Table table, Tags tags, std::string version)
     : table_(std::move(table)), tags_(std::move(tags)), version_(std::move(version)) {}
 
 void OpenApiRoute::declare(Routes& routes) {
-    routes.blocking({.method = Method::get,
-                     .pattern = "/openapi.json",
-                     .permission = Permission::read,
-                     .summary = "This document: the routes of all plugins that run",
-                     .answer_schema = R"({"type": "object",
+    routes.blocking(
+        {.method = Method::get,
+         .pattern = "/openapi.json",
+         .permission = Permission::read,
+         .summary = "This document: the routes of all plugins that run",
+         .answer_schema = R"({"type": "object",
                          "required": ["openapi", "info", "paths", "components"]})",
-                     .answer_headers = "ETag: names this text, which changes when a plugin starts or "
-                                       "stops"},
-                    [this](const Request& request) { return answer(request); });
+         .answer_headers = "ETag: names this text, which changes when a plugin starts or "
+                           "stops"},
+        [this](const Request& request) { return answer(request); });
 }
 
 Response OpenApiRoute::answer(const Request& /*request*/) {
