@@ -244,21 +244,35 @@ void Daemon::start() {
     collect_values();
     supervisor_->take(libraries_);
     supervisor_->publish_to(
-        [this](std::shared_ptr<const routing::RouteTable> table) { publish(std::move(table)); },
+        [this](std::shared_ptr<const routing::RouteTable> table) { set_table(std::move(table)); },
         routes.take());
     supervisor_->start_all(configuration);
     server_->start();
-    serving_ = true;
-    publish(table_);
+    {
+        const std::scoped_lock lock(publish_mutex_);
+        serving_ = true;
+        show();
+    }
     for (const auto& address : addresses()) {
         log_->write(Level::info, fmt::format("listening on {}", address));
     }
 }
 
-// Each reactor gets a table of its own, so that none shares a count with another.
-void Daemon::publish(std::shared_ptr<const routing::RouteTable> table) {
+void Daemon::set_table(std::shared_ptr<const routing::RouteTable> table) {
     const std::scoped_lock lock(publish_mutex_);
     table_ = std::move(table);
+    show();
+}
+
+void Daemon::set_access(const config::Configuration& configuration) {
+    auto access = access_of(configuration);
+    const std::scoped_lock lock(publish_mutex_);
+    access_ = std::move(access);
+    show();
+}
+
+// Tables and policies of their own, so that no reactor shares a count with another.
+void Daemon::show() {
     const auto set = [this](std::size_t reactor) {
         dispatcher_->set_view(reactor, {std::make_shared<routing::RouteTable>(
                                             table_->endpoints(), table_->all_unavailable()),
@@ -316,11 +330,7 @@ config::Changes Daemon::reload() {
     }
     log_writer_->set_level(observe::level_of(settings->text("log_level")).value_or(Level::info));
     server_->update(front_options(*http));
-    {
-        const std::scoped_lock lock(publish_mutex_);
-        access_ = access_of(changes.in_force);
-    }
-    publish(table_);
+    set_access(changes.in_force);
     for (const auto& change : changes.applied) {
         log_->write(Level::notice,
                     fmt::format("{}.{} is now {}", change.section, change.key, change.after));

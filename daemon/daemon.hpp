@@ -54,7 +54,9 @@ private:
     void set_access_log(bool on);
     void listen();
     void collect_values();
-    void publish(std::shared_ptr<const routing::RouteTable> table);
+    void set_table(std::shared_ptr<const routing::RouteTable> table);  // and shows it
+    void set_access(const config::Configuration& configuration);       // likewise
+    void show();  // gives each reactor a view of its own; with publish_mutex_ held
     void observe(const http::Ended& ended, const routing::Endpoint* endpoint,
                  std::string_view principal);
     Log& log_for(const std::string& source);
@@ -69,7 +71,7 @@ private:
     std::mutex publish_mutex_;
     std::shared_ptr<const routing::RouteTable> table_;  // guarded by publish_mutex_
     std::shared_ptr<const access::Access> access_;      // likewise
-    bool serving_ = false;                              // set once, before others can look
+    bool serving_ = false;                              // likewise
 
     // In the order in which they need each other; gone in the opposite one.
     std::unique_ptr<storage::FolderLock> lock_;

@@ -23,6 +23,10 @@ std::string_view state_word(State state) noexcept {
     return "unknown";
 }
 
+bool serves(State state) noexcept {
+    return state == State::running || state == State::degraded || state == State::read_only;
+}
+
 Lifecycle::Lifecycle(Library library, Log& log, Surroundings surroundings)
     : library_(std::move(library)),
       surroundings_(std::move(surroundings)),
@@ -67,9 +71,8 @@ void Lifecycle::report(Health health, std::string_view reason) {
     const State state = health == Health::ok          ? State::running
                         : health == Health::read_only ? State::read_only
                                                       : State::degraded;
-    const bool serving = standing_.state == State::running || standing_.state == State::degraded ||
-                         standing_.state == State::read_only || standing_.state == State::starting;
-    if (!serving || (standing_.state == state && standing_.reason == reason)) return;
+    const bool heard = serves(standing_.state) || standing_.state == State::starting;
+    if (!heard || (standing_.state == state && standing_.reason == reason)) return;
     if (standing_.state != state) standing_.since_ms = unix_now_ms();
     // While it starts, this is what it will stand at when start() returns.
     standing_.state = state;
@@ -90,26 +93,19 @@ bool Lifecycle::start(std::shared_ptr<const config::Section> section,
 }
 
 bool Lifecycle::stop(std::chrono::steady_clock::time_point deadline) {
-    const State state = standing().state;
-    if (standing().stuck ||
-        (state != State::running && state != State::degraded && state != State::read_only)) {
-        return !standing().stuck;
-    }
+    const Standing before = standing();
+    if (before.stuck || !serves(before.state)) return !before.stuck;
     enter(State::draining);
     owner_->gate.close();
     if (!walk([this] { plugin_->drain(); }, deadline, "drain")) return false;
-    const bool empty = owner_->gate.wait_empty(deadline);
-    if (!empty) {
+    if (!owner_->gate.wait_empty(deadline)) {
         owner_->log->write(Level::warning,
                            fmt::format("{} requests were still under way when the time to drain "
                                        "was over",
                                        owner_->gate.inside()));
-    }
-    // What its time-out left behind must not reach into it: it stays, unstopped, to the end.
-    if (!empty) {
-        enter(State::failed, "requests of it did not end in time to drain; restart the daemon");
+        // What its time-out left behind must not reach into it: it stays, unstopped, to the end.
         const std::scoped_lock lock(mutex_);
-        standing_.stuck = true;
+        enter_stuck("requests of it did not end in time to drain; restart the daemon");
         return false;
     }
     const auto grace = std::chrono::steady_clock::now() + std::chrono::seconds(60);
@@ -124,12 +120,12 @@ bool Lifecycle::walk(Task step, std::chrono::steady_clock::time_point deadline,
     steps_.push_back(std::move(step));
     changed_.notify_all();
     if (changed_.wait_until(lock, deadline, [&] { return steps_done_ >= wanted; })) return true;
-    standing_.state = State::failed;
-    standing_.reason =
-        fmt::format("its {}() has not returned; restart the daemon to try again", call);
-    standing_.since_ms = unix_now_ms();
-    standing_.stuck = true;
+    enter_stuck(fmt::format("its {}() has not returned; restart the daemon to try again", call));
     return false;
+}
+
+void Lifecycle::enter_stuck(std::string reason) {
+    standing_ = {State::failed, std::move(reason), unix_now_ms(), true};
 }
 
 void Lifecycle::run_control() {

@@ -33,6 +33,7 @@ enum class State : std::uint8_t {
     disabled,
 };
 std::string_view state_word(State state) noexcept;  // "running", "read-only"
+bool serves(State state) noexcept;                  // running, degraded or read_only
 
 struct Standing {
     State state = State::stopped;
@@ -79,6 +80,7 @@ private:
     bool start_here();
     void stop_here();
     void enter(State state, std::string reason = {});
+    void enter_stuck(std::string reason);  // with mutex_ held
     void report(Health health, std::string_view reason);
     std::string guarded(std::string_view call, const std::function<void()>& body) const;
 

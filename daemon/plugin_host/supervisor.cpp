@@ -11,10 +11,6 @@ namespace {
 // Recovery reads all of a store; this is for a start that hangs, not for one that is slow.
 constexpr auto kStartDeadline = std::chrono::minutes(10);
 
-bool serves(State state) {
-    return state == State::running || state == State::degraded || state == State::read_only;
-}
-
 }  // namespace
 
 Supervisor::Supervisor(Surroundings surroundings, LogFor log_for)
