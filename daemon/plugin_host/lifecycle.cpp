@@ -150,7 +150,7 @@ bool Lifecycle::cut_off(TimePoint deadline) {
     }
     const std::scoped_lock lock(mutex_);
     enter_stuck(
-        fmt::format("{} calls into it have not returned; restart the daemon to have it "
+        fmt::format("calls into it have not returned ({} of them); restart the daemon to have it "
                     "back",
                     gate.busy()));
     return false;
@@ -221,9 +221,13 @@ std::string Lifecycle::guarded(std::string_view call, const std::function<void()
         if (!error.internal().empty()) owner_->log->write(Level::error, error.internal());
         return error.detail();
     } catch (const std::exception& error) {
-        return fmt::format("its {}() threw: {}", call, error.what());
+        return fmt::format("its {}() threw: {}; mend the cause and enable it again, or disable it",
+                           call, error.what());
     } catch (...) {
-        return fmt::format("its {}() threw something that is no std::exception", call);
+        return fmt::format(
+            "its {}() threw something that is no std::exception; mend the plugin and restart the "
+            "daemon, or disable it",
+            call);
     }
 }
 
