@@ -64,6 +64,16 @@ inline constexpr std::string_view kPluginParameters = "name: the plugin's id, as
 inline constexpr std::string_view kPluginProblems =
     "404 plugin-not-found: no file in the plugin folders is a plugin of this name";
 
+inline constexpr std::string_view kActionProblems =
+    "404 plugin-not-found; 409 plugin-refused: its file or its claims were not taken;"
+    "409 plugin-stuck: a call into it never returned, it is out until the daemon is restarted;"
+    "409 plugin-failed: it did not come to run; 409 plugin-disabled: it is off;"
+    "409 plugin-in-use: another plugin holds what it offers;"
+    "409 busy: another reload is under way;"
+    "422 invalid-configuration: the configuration is mistaken, see `file`, `line` and `key`;"
+    "422 settings-refused: the plugin refuses its settings as a whole;"
+    "500 storage-failed; 503 stopping: the daemon is being stopped; 507 disk-full";
+
 inline constexpr std::string_view kLimitsSchema = R"({"type": "object",
     "required": ["header_section", "target", "body", "head_timeout", "body_timeout",
                  "idle_timeout", "max_connections", "worker_threads", "worker_queue",
@@ -92,6 +102,10 @@ inline constexpr std::string_view kReloadSchema = R"({"type": "object",
 inline constexpr std::string_view kReloadProblems =
     "422 invalid-configuration: the configuration is mistaken and nothing has changed, see `file`, "
     "`line` and `key`;"
+    "409 busy: another reload is under way;"
+    "409 plugin-stuck;"
+    "422 settings-refused: a plugin refuses its settings as a whole;"
+    "503 stopping: the daemon is being stopped;"
     "422 half-tls: http.tls_certificate and http.tls_key go together;"
     "422 insecure-listener: a listener that others can reach wants credentials and TLS;"
     "400 tls-certificate: the certificate or its key cannot be used";

@@ -37,9 +37,9 @@ Response OpenApiRoute::answer(const Request& /*request*/) {
 std::shared_ptr<const OpenApiRoute::Document> OpenApiRoute::current() {
     const auto table = table_();
     const std::scoped_lock lock(mutex_);
-    if (document_ == nullptr || document_->table != table) {
+    if (document_ == nullptr || document_->of.lock() != table) {
         auto fresh = std::make_shared<Document>();
-        fresh->table = table;
+        fresh->of = table;
         fresh->text = routing::openapi_text(*table, tags_(), version_);
         storage::Sha256 digest;
         digest.update(fresh->text);

@@ -26,7 +26,7 @@ public:
 private:
     // One table's document. Immutable.
     struct Document {
-        std::shared_ptr<const routing::RouteTable> table;
+        std::weak_ptr<const routing::RouteTable> of;  // nothing of a plugin lives on for it
         std::string text, etag;
     };
 

@@ -385,20 +385,25 @@ Object paths(const RouteTable& table, Shared& shared) {
 
 // ---- the document
 
-// Every code that some route may answer, with what it means, by name.
-std::map<std::string, ProblemText> all_problems(const RouteTable& table,
-                                                std::vector<RouteText>& said) {
-    std::map<std::string, ProblemText> by_code;
+struct Code {
+    std::set<int> statuses;
+    std::string meaning;
+};
+using CodeTable = std::map<std::string, Code>;  // by the code's name
+
+// Every code that some route may answer.
+CodeTable all_problems(const RouteTable& table) {
+    CodeTable by_code;
     const auto add = [&by_code](const std::vector<ProblemText>& problems) {
         for (const ProblemText& problem : problems) {
-            auto& place = by_code.try_emplace(std::string(problem.code), problem).first->second;
-            if (place.meaning.empty()) place = problem;
+            Code& code = by_code[std::string(problem.code)];
+            code.statuses.insert(problem.status);
+            if (code.meaning.empty()) code.meaning = problem.meaning;
         }
     };
     add(all_host_problems());
     for (const EndpointPtr& endpoint : table.endpoints()) {
-        said.push_back(read_route_text(endpoint->route));
-        add(said.back().problems);
+        add(read_route_text(endpoint->route).problems);
     }
     for (const Unavailable& off : table.all_unavailable()) {
         add({{503, off.slug, "the plugin does not run"}});
@@ -406,7 +411,7 @@ std::map<std::string, ProblemText> all_problems(const RouteTable& table,
     return by_code;
 }
 
-std::string description_of(const std::map<std::string, ProblemText>& problems) {
+std::string description_of(const CodeTable& problems) {
     std::string table =
         "One daemon that keeps a machine's data; each kind of storage is a plugin.\n\n"
         "JSON is UTF-8, times are RFC 3339 in UTC, sizes are bytes, durations are seconds. A route "
@@ -417,15 +422,16 @@ std::string description_of(const std::map<std::string, ProblemText>& problems) {
         "400 framing, 421 and 403 `cross-site`, 401, 404, 405, 403, 415, 413, 400 and 422 content, "
         "412.\n\nEvery error is a problem document (RFC 9457). Its codes:\n\n"
         "| code | status | meaning |\n|---|---|---|\n";
-    for (const auto& [code, problem] : problems) {
-        table += fmt::format("| `{}` | {} | {} |\n", code, problem.status, problem.meaning);
+    for (const auto& [name, code] : problems) {
+        table +=
+            fmt::format("| `{}` | {} | {} |\n", name, fmt::join(code.statuses, ", "), code.meaning);
     }
     return table;
 }
 
-Object problem_schema(const std::map<std::string, ProblemText>& problems) {
+Object problem_schema(const CodeTable& problems) {
     Array codes;
-    for (const auto& [code, problem] : problems) codes.add(code);
+    for (const auto& [name, code] : problems) codes.add(name);
     Object schema = schema_of(R"({"type": "object",
         "description": "What went wrong (RFC 9457); some have further members.",
         "required": ["type", "title", "status", "detail", "code", "request_id"]})")
@@ -490,8 +496,7 @@ bool refers_to_list(const EndpointPtr& endpoint) {
     return endpoint->route.answer_schema.find("schemas/List") != std::string_view::npos;
 }
 
-Object components(const std::map<std::string, ProblemText>& problems, const Shared& shared,
-                  const RouteTable& table) {
+Object components(const CodeTable& problems, const Shared& shared, const RouteTable& table) {
     Object schemas = object({{"Problem", problem_schema(problems)}});
     const auto& endpoints = table.endpoints();
     if (std::any_of(endpoints.begin(), endpoints.end(), refers_to_list)) {
@@ -551,8 +556,7 @@ Array security() {
 
 std::string openapi_text(const RouteTable& table, std::span<const Tag> tags,
                          std::string_view version) {
-    std::vector<RouteText> said;  // what the table's views point into is the routes' own
-    const auto problems = all_problems(table, said);
+    const CodeTable problems = all_problems(table);
     Shared shared;
     const Object operations = paths(table, shared);
     Array servers;
