@@ -1,6 +1,7 @@
 // larderctl: an admin's and a script's way to larderd. Here is the command line alone: which
 // command is meant, its options, its help, and what the process ends with.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <signal.h>
 
 #include <Poco/Exception.h>
@@ -78,16 +79,18 @@ const Command& command_of(std::vector<std::string>& words) {
             return command;
         }
     }
-    std::vector<std::string> names;
-    bool is_group = false;
+    std::vector<std::string> names, members;
     for (const Command& command : commands()) {
         names.emplace_back(command.name);
-        is_group = is_group || command.name.starts_with(words.front() + " ");
+        const bool is_member = command.name.starts_with(words.front() + " ");
+        if (is_member) members.emplace_back(command.name.substr(words.front().size() + 1));
     }
-    const std::string meant =
-        is_group && words.size() > 1 ? words[0] + " " + words[1] : words.front();
-    throw UsageError(fmt::format("unknown command '{}'{}; larderctl --help lists them", meant,
-                                 config::did_you_mean(meant, names)));
+    if (!members.empty()) {
+        throw UsageError(
+            fmt::format("'{}' wants one of {}", words.front(), fmt::join(members, ", ")));
+    }
+    throw UsageError(fmt::format("unknown command '{}'{}; larderctl --help lists them",
+                                 words.front(), config::did_you_mean(words.front(), names)));
 }
 
 const Option* find_option(const std::vector<Option>& options, std::string_view name) {
