@@ -25,7 +25,7 @@ public:
     std::vector<routing::EndpointPtr> take() noexcept { return std::move(endpoints_); }
 
 private:
-    template <class Handler> void add(Route route, Handler handler);
+    void add(const Route& route, routing::Handler handler);
 
     routing::Owner& owner_;
     const std::vector<std::string_view> prefixes_;

@@ -1,7 +1,6 @@
 #include "routing/call.hpp"
 
 #include <fmt/format.h>
-#include <strings.h>
 
 #include <algorithm>
 
@@ -93,8 +92,7 @@ std::vector<std::string_view> Call::queries(std::string_view name) const {
 
 std::optional<std::string_view> Call::header(std::string_view name) const {
     const auto is_it = [name](const http::Field& field) {
-        return field.name.size() == name.size() &&
-               strncasecmp(field.name.data(), name.data(), name.size()) == 0;
+        return http::equals_ignoring_case(field.name, name);
     };
     const auto& fields = exchange_->head().fields;
     const auto first = std::find_if(fields.begin(), fields.end(), is_it);
@@ -121,6 +119,11 @@ void Call::answer(Response&& response) noexcept {
     exchange_->answer(std::move(response));
 }
 
+void Call::answer_problem(const Error& error) noexcept {
+    if (!error.internal().empty()) log(Level::warning, error.internal());
+    exchange_->answer(http::problem(error, id()));
+}
+
 void Call::answer_internal_error(std::string_view what) noexcept {
     log(Level::error, what);
     exchange_->answer(http::problem(500, "internal",
@@ -145,8 +148,7 @@ void Call::send(Response&& response) noexcept {
 void Call::fail(const Error& error) noexcept {
     const auto keep = std::move(self_);
     phase_.fetch_or(kAnswered);
-    if (!error.internal().empty()) log(Level::warning, error.internal());
-    exchange_->answer(http::problem(error, id()));
+    answer_problem(error);
 }
 
 std::shared_ptr<EventStream> Call::stream(StreamHead head) noexcept {
@@ -166,8 +168,7 @@ void Call::end_handler(const Error* thrown, std::string_view foreign) noexcept {
     const unsigned before = phase_.fetch_and(~kRunning);
     const bool ours = (before & kDropped) != 0;
     if (thrown != nullptr && ours) {
-        if (!thrown->internal().empty()) log(Level::warning, thrown->internal());
-        exchange_->answer(http::problem(*thrown, id()));
+        answer_problem(*thrown);
     } else if (ours) {
         answer_internal_error(foreign.empty() ? "the reply was dropped without an answer"
                                               : foreign);

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "larder/time.hpp"
+
 namespace larder::kv {
 namespace {
 
@@ -23,10 +25,11 @@ bool is_well_known(std::string_view name) {
            std::find(kConfigBuckets.begin(), kConfigBuckets.end(), name) != kConfigBuckets.end();
 }
 
-// One that was never written to is not there, but for those that always are.
+// One that was never written to, or was removed, is not there, but for those that always are.
 bool is_there(const Bucket& bucket) {
-    return !bucket.is_readable() || is_well_known(bucket.name()) ||
-           bucket.store().version().revision > 0;
+    if (!bucket.is_readable()) return true;
+    const auto& store = bucket.store();
+    return (store.version().revision > 0 && !store.is_cleared()) || is_well_known(bucket.name());
 }
 
 Level level_of(Finding::Kind kind) {
@@ -183,13 +186,27 @@ std::vector<std::shared_ptr<Bucket>> Buckets::all() const {
 void Buckets::keep_up() {
     pthread_setname_np(pthread_self(), "larder-kv-fold");
     std::unique_lock lock(upkeep_mutex_);
-    while (!upkeep_.wait_for(lock, kUpkeepStep, [this] { return ending_; })) {
+    auto step = kUpkeepStep;
+    while (!upkeep_.wait_for(lock, step, [this] { return ending_; })) {
         lock.unlock();
+        step = kUpkeepStep;
         for (const auto& bucket : all()) {
-            if (bucket->is_readable()) fold_if_due(*bucket);
+            if (!bucket->is_readable()) continue;
+            step = std::min(step, end_what_is_due(bucket->store()));
+            fold_if_due(*bucket);
         }
         lock.lock();
     }
+}
+
+// How long the next look at it may wait.
+std::chrono::milliseconds Buckets::end_what_is_due(storage::DocumentStore& store) {
+    const std::int64_t due = store.next_expiry_ms();
+    if (due == 0 || store.state() == StoreState::read_only) return kUpkeepStep;
+    const std::int64_t left = due - unix_now_ms();
+    if (left > 0) return std::min(kUpkeepStep, std::chrono::milliseconds(left));
+    store.expire();
+    return kUpkeepStep;
 }
 
 void Buckets::fold_if_due(Bucket& bucket) {

@@ -75,7 +75,8 @@ private:
     };
     std::shared_ptr<Bucket> open(const std::string& name);
     void report_health();
-    void keep_up();  // checkpoints by size and age
+    void keep_up();  // checkpoints by size and age, and the end of what has expired
+    static std::chrono::milliseconds end_what_is_due(storage::DocumentStore& store);
     void fold_if_due(Bucket& bucket);
 
     const BucketsOptions options_;

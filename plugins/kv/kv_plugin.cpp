@@ -15,14 +15,17 @@ void KvPlugin::start(Routes& routes) {
     options.checkpoint_size = settings.bytes("checkpoint_size");
     options.checkpoint_interval = settings.duration("checkpoint_interval");
     buckets_ = std::make_unique<Buckets>(std::move(options), host_);
-    routes_ = std::make_unique<KvRoutes>(*buckets_, host_, settings.bytes("max_value"));
+    routes_ = std::make_unique<KvRoutes>(*buckets_, host_);
     routes_->declare(routes);
+    writes_ = std::make_unique<KvWrites>(*buckets_, host_, settings.bytes("max_value"));
+    writes_->declare(routes);
 }
 
 void KvPlugin::drain() noexcept {}  // every pending write is answered by its commit
 
 void KvPlugin::stop() noexcept {
     routes_.reset();
+    writes_.reset();
     buckets_.reset();
 }
 

@@ -6,6 +6,7 @@
 
 #include "kv_buckets.hpp"
 #include "kv_routes.hpp"
+#include "kv_writes.hpp"
 #include "larder/plugin.hpp"
 
 namespace larder::kv {
@@ -23,6 +24,7 @@ private:
     Host& host_;
     std::unique_ptr<Buckets> buckets_;
     std::unique_ptr<KvRoutes> routes_;
+    std::unique_ptr<KvWrites> writes_;
 };
 
 }  // namespace larder::kv
