@@ -193,7 +193,7 @@ class Bucket:
             self.revision = revision
         if not outcome.changes:
             return
-        self.exists = True
+        self.exists = self.exists or bool(change.shows())
         known = [r.revision for r in outcome.changes.values() if r and r.revision is not None]
         if known and not before < known[0] <= self.revision:
             raise Mismatch(f"the change has revision {known[0]}; the bucket was at {before} before "

@@ -18,7 +18,8 @@ from kv_model import Bucket, Mismatch
 from kv_operations import Planner, value_text
 from kv_watch import Ledger
 
-SHOWN = 25         # requests of the history that are printed
+SHOWN = 20         # requests of the history about the same keys that are printed
+LATEST = 10        # and of all others
 REMEMBERED = 5000
 WATCH_EVERY = 60   # requests, on average
 CLOCK_SLACK = 2    # ms: times are cut to milliseconds
@@ -179,17 +180,25 @@ class Worker:
                 return
             for moment in [sent] + self.bucket.deadlines(sent, end):
                 candidates += [(moment, o) for o in operation.outcomes(moment) if o.changes]
-        why = []
+        why, right = [], []
         for moment, outcome in candidates:
             try:
                 self._compare(outcome, moment, shown, begin, end, True)
-                self._compare(outcome, moment, shown, begin, end, False)
-                if outcome:
-                    self.counts["under way and done"] += 1
-                self._adopt(outcome, moment, version, end)
-                return
+                right.append((moment, outcome))
             except Mismatch as mismatch:
                 why.append(("with" if outcome else "without") + " it: " + str(mismatch))
+        if len(right) > 1:  # what came and expired meanwhile looks like nothing
+            self.bucket.expired += 1
+            if self.ledger:
+                self.ledger.end()
+        for moment, outcome in right:
+            try:
+                self._adopt(outcome, moment, version, shown, end)
+                self._compare(None, begin, shown, begin, end, False)
+                self.counts["under way and done"] += outcome is not None
+                return
+            except Mismatch as mismatch:
+                why.append(str(mismatch))
         raise Failed(self._report(pending and pending[0], None, why))
 
     def _was_removed(self, version):
@@ -204,10 +213,15 @@ class Worker:
         if version is not None:
             self.bucket.judge_version(version, 0, 0, unix_ms())
 
-    def _adopt(self, outcome, moment, version, end):
+    def _adopt(self, outcome, moment, version, shown, end):
         if version is None:
             return
         if outcome:
+            for name, record in outcome.changes.items():
+                if record and name in shown:
+                    record.judge_record(*shown[name])
+                elif record:
+                    record.expires, record.ttl = int(moment), None  # or it would be shown
             self.bucket.take(outcome, version, moment, end)
             return
         revision, extra = self.bucket.judge_version(version, 0, 0, end)
@@ -230,7 +244,7 @@ class Worker:
         return shown, listing.headers["larder-revision"]
 
     def _compare(self, outcome, moment, shown, begin, end, trial):
-        """Raises Mismatch where the bucket does not hold what it must; a trial learns nothing."""
+        """Raises Mismatch where the bucket would not hold what is shown; a trial learns nothing."""
         expected = self.bucket.living(moment)
         for name, record in (outcome.changes if outcome else {}).items():
             expected.pop(name, None)
@@ -275,7 +289,9 @@ class Worker:
         matters = [entry for entry in self.history
                    if not names or names & set(entry[0].names)
                    or entry[0].kind in ("bucket removal", "checkpoint")]
-        for old, status, version in matters[-SHOWN:]:
+        recent = list(self.history)[-LATEST:]
+        matters = [entry for entry in matters if entry not in recent][-SHOWN:] + recent
+        for old, status, version in matters:
             lines.append(f"  {old}\n      -> {status} {version or ''}")
         if answer is not None:
             lines.append(f"  the answer: {answer.status} {answer.headers}\n"
