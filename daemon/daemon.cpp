@@ -12,6 +12,7 @@
 #include "plugin_host/claims.hpp"
 #include "plugin_host/library.hpp"
 #include "plugin_host/route_collector.hpp"
+#include "plugin_host/settings_reload.hpp"
 #include "storage-kit/file_system.hpp"
 #include "system/descriptors.hpp"
 #include "system/inherited_sockets.hpp"
@@ -145,7 +146,8 @@ Daemon::Daemon(const config::Sources& sources, bool background)
     const std::size_t reactors = reactors_of(*http);
     http_metrics_ = std::make_unique<observe::HttpMetrics>(reactors);
     unmatched_ = &http_metrics_->series("(no route)", "(any)");
-    set_access_log(settings->flag("access_log"));
+    if (settings->flag("access_log")) open_access_log();
+    logs_access_.store(settings->flag("access_log"), std::memory_order_release);
     workers_ = std::make_unique<jobs::WorkerPool>(
         static_cast<std::size_t>(settings->integer("worker_threads")),
         static_cast<std::size_t>(settings->integer("worker_queue")), [this](std::string_view what) {
@@ -159,13 +161,37 @@ Daemon::Daemon(const config::Sources& sources, bool background)
         front_options(*http), *dispatcher_,
         [this](Task task) { return workers_->post(std::move(task)); },
         [log = &log_for("http")](Level level, std::string_view text) { log->write(level, text); });
-    supervisor_ = std::make_unique<plugin_host::Supervisor>(
-        plugin_host::Surroundings{data_directory_, *workers_, services_, metrics_, *http_metrics_},
-        [this](const std::string& source) -> Log& { return log_for(source); });
+    make_supervisor();
     listen();
 }
 
 Daemon::~Daemon() = default;
+
+void Daemon::make_supervisor() {
+    choices_ = std::make_unique<plugin_host::Choices>(storage::FileSystem::real(),
+                                                      data_directory_ + "/plugins.json");
+    const auto withdraw = [this](const routing::Owner& owner) {
+        server_->visit_exchanges([&owner](http::Exchange& exchange) {
+            return routing::Dispatcher::withdraw(exchange, owner);
+        });
+    };
+    supervisor_ = std::make_unique<plugin_host::Supervisor>(
+        plugin_host::Surroundings{data_directory_, *workers_, services_, metrics_, *http_metrics_,
+                                  withdraw},
+        plugin_host::SupervisorHooks{
+            [this](const std::string& source) -> Log& { return log_for(source); },
+            [this] { return configuration(); },
+            [this](const std::string& plugin) { return section_anew(plugin); }},
+        *choices_);
+}
+
+std::shared_ptr<const config::Section> Daemon::section_anew(const std::string& plugin) {
+    config::Loader loader(sources_);
+    const auto fresh = read_configuration(loader, libraries_);
+    const std::scoped_lock lock(mutex_);
+    configuration_ = configuration_.with_section(fresh, plugin);
+    return configuration_.section(plugin);
+}
 
 void Daemon::open_data_directory() {
     data_directory_ = configuration_.section("daemon")->text("data_dir");
@@ -202,13 +228,11 @@ Log& Daemon::log_for(const std::string& source) {
     return *log;
 }
 
-void Daemon::set_access_log(bool on) {
-    if (on && !access_log_) {
-        access_log_ = std::make_unique<observe::AccessLog>(
-            data_directory_ + "/logs/access.log", reactors_of(*configuration_.section("http")),
-            observe::logger_for(*log_writer_, "access"));
-    }
-    logs_access_.store(on, std::memory_order_release);
+void Daemon::open_access_log() {
+    if (access_log_) return;
+    access_log_ = std::make_unique<observe::AccessLog>(
+        data_directory_ + "/logs/access.log", reactors_of(*configuration().section("http")),
+        observe::logger_for(*log_writer_, "access"));
 }
 
 void Daemon::listen() {
@@ -233,28 +257,45 @@ void Daemon::start() {
         [this] { return reload(); }, kVersion, data_directory_, unix_now_ms()});
     plugin_host::RouteCollector routes(own_, {}, *http_metrics_);
     admin_->declare(routes);
+    const auto own = routes.take();
+    const std::vector<routing::EndpointPtr> own_endpoints(own.begin(), own.end());
     collect_values();
     supervisor_->take(libraries_);
     supervisor_->publish_to(
-        [this](std::shared_ptr<const routing::RouteTable> table) { publish(std::move(table)); },
-        routes.take());
-    supervisor_->start_all(configuration);
+        [this](std::shared_ptr<const routing::RouteTable> table) { set_table(std::move(table)); },
+        own_endpoints);
+    supervisor_->start_all();
     server_->start();
-    serving_ = true;
-    publish(table_);
+    {
+        const std::scoped_lock lock(publish_mutex_);
+        serving_ = true;
+        show();
+    }
     for (const auto& address : addresses()) {
         log_->write(Level::info, fmt::format("listening on {}", address));
     }
 }
 
-// Each reactor gets a table of its own, so that none shares a count with another.
-void Daemon::publish(std::shared_ptr<const routing::RouteTable> table) {
+void Daemon::set_table(std::shared_ptr<const routing::RouteTable> table) {
     const std::scoped_lock lock(publish_mutex_);
     table_ = std::move(table);
-    const auto set = [this](std::size_t reactor) {
+    show();
+}
+
+void Daemon::set_access(const config::Configuration& configuration) {
+    auto access = access_of(configuration);
+    const std::scoped_lock lock(publish_mutex_);
+    access_ = std::move(access);
+    show();
+}
+
+// Tables and policies of their own, so that no reactor shares a count with another.
+void Daemon::show() {
+    // Holds what it shows: a reactor that hangs may come to it late.
+    const auto set = [this, table = table_, access = access_](std::size_t reactor) {
         dispatcher_->set_view(reactor, {std::make_shared<routing::RouteTable>(
-                                            table_->endpoints(), table_->all_unavailable()),
-                                        std::make_shared<access::Access>(*access_)});
+                                            table->endpoints(), table->all_unavailable()),
+                                        std::make_shared<access::Access>(*access)});
     };
     if (serving_) {
         server_->on_each_reactor(set);
@@ -294,25 +335,12 @@ config::Changes Daemon::reload() {
     config::Loader loader(sources_);
     const auto fresh = read_configuration(loader, libraries_);
     for (const auto& warning : loader.warnings()) log_->write(Level::warning, warning);
-    config::Changes changes = config::changes(configuration(), fresh);
-    const auto http = changes.in_force.section("http");
-    const auto settings = changes.in_force.section("daemon");
-    // What can fail comes first; from there on nothing does.
-    set_access_log(settings->flag("access_log"));
-    if (has_tls(*http)) {
-        server_->use_certificate(http->text("tls_certificate"), http->text("tls_key"));
-    }
-    {
-        const std::scoped_lock lock(mutex_);
-        configuration_ = changes.in_force;
-    }
-    log_writer_->set_level(observe::level_of(settings->text("log_level")).value_or(Level::info));
-    server_->update(front_options(*http));
-    {
-        const std::scoped_lock lock(publish_mutex_);
-        access_ = access_of(changes.in_force);
-    }
-    publish(table_);
+    plugin_host::SettingsReload plugins(*supervisor_);
+    const auto now = configuration();
+    config::Changes changes = config::changes(now, fresh);
+    plugins.apply(now, fresh, changes);
+    apply(changes);
+    plugins.commit();
     for (const auto& change : changes.applied) {
         log_->write(Level::notice,
                     fmt::format("{}.{} is now {}", change.section, change.key, change.after));
@@ -324,15 +352,38 @@ config::Changes Daemon::reload() {
     return changes;
 }
 
+// The daemon's own settings. What can fail comes first; from there on nothing does.
+void Daemon::apply(const config::Changes& changes) {
+    const auto http = changes.in_force.section("http");
+    const auto settings = changes.in_force.section("daemon");
+    if (settings->flag("access_log")) open_access_log();
+    if (has_tls(*http)) {
+        server_->use_certificate(http->text("tls_certificate"), http->text("tls_key"));
+    }
+    {
+        const std::scoped_lock lock(mutex_);
+        configuration_ = changes.in_force;
+    }
+    logs_access_.store(settings->flag("access_log"), std::memory_order_release);
+    log_writer_->set_level(observe::level_of(settings->text("log_level")).value_or(Level::info));
+    server_->update(front_options(*http));
+    set_access(changes.in_force);
+}
+
 void Daemon::reload_by_signal() noexcept {
     log_writer_->reopen();
-    if (access_log_) access_log_->reopen();
-    try {
-        reload();
-    } catch (const std::exception& error) {
-        log_->write(Level::error,
-                    fmt::format("not reloaded, nothing has changed: {}", error.what()));
-    }
+    if (logs_access_.load(std::memory_order_acquire)) access_log_->reopen();
+    // Not here: a plugin's start may take long, and the signal to stop must be heard meanwhile.
+    auto reload_here = [this, pass = own_.gate.enter()] {
+        try {
+            reload();
+        } catch (const std::exception& error) {
+            log_->write(Level::error,
+                        fmt::format("not reloaded, nothing has changed: {}", error.what()));
+        }
+    };
+    if (workers_->post(std::move(reload_here))) return;
+    log_->write(Level::error, "not reloaded: all workers are busy and their queue is full");
 }
 
 bool Daemon::stop() {
@@ -342,15 +393,22 @@ bool Daemon::stop() {
     auto drained = std::async(std::launch::async, [&] { return server_->drain(deadline); });
     // Only event streams do not end by themselves: their plugins must drain. All else may finish.
     drained.wait_for(std::min<std::chrono::milliseconds>(timeout, kLeaveInPeace));
-    supervisor_->stop_all(deadline + kAfterCut);
+    bool ended = supervisor_->stop_all(deadline + kAfterCut);
     const std::size_t cut = drained.get();
-    server_->stop();
-    if (access_log_) access_log_->flush();
+    own_.gate.close();
+    ended = own_.gate.wait_idle(deadline + kAfterCut) && ended;
     if (cut > 0) {
         log_->write(Level::warning, fmt::format("{} connections were cut", cut));
     }
-    log_->write(Level::info, "stopped");
-    return true;
+    if (ended) {
+        server_->stop();
+        if (access_log_) access_log_->flush();
+        log_->write(Level::info, "stopped");
+    } else {
+        log_->write(Level::error, "stopped, but for calls that did not return; ending as it is");
+        if (access_log_) access_log_->flush();
+    }
+    return ended;
 }
 
 void Daemon::observe(const http::Ended& ended, const routing::Endpoint* endpoint,

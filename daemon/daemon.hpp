@@ -43,18 +43,25 @@ public:
     std::vector<std::string> addresses() const;   // after start()
     void start();                                 // serves when it returns [control]
     // Reads the sources anew and applies what may change while running, all or nothing. Throws
-    // config::ConfigError, Error: then nothing has changed. [worker, control]
+    // config::ConfigError, Error: then nothing has changed. [worker]
     config::Changes reload();
-    void reload_by_signal() noexcept;  // and logs what came of it [control]
-    bool stop();                       // drains; false when something had to be cut [control]
+    void reload_by_signal() noexcept;  // on a worker; what came of it is logged [control]
+    // Drains and stops. False when a plugin or a request hangs: then nothing of this may be
+    // destroyed, and the process is to end as it is. [control]
+    bool stop();
 
 private:
+    void make_supervisor();
+    void apply(const config::Changes& changes);
+    std::shared_ptr<const config::Section> section_anew(const std::string& plugin);
     void open_data_directory();
     void open_logs(bool background);
-    void set_access_log(bool on);
+    void open_access_log();
     void listen();
     void collect_values();
-    void publish(std::shared_ptr<const routing::RouteTable> table);
+    void set_table(std::shared_ptr<const routing::RouteTable> table);  // and shows it
+    void set_access(const config::Configuration& configuration);       // likewise
+    void show();  // gives each reactor a view of its own; with publish_mutex_ held
     void observe(const http::Ended& ended, const routing::Endpoint* endpoint,
                  std::string_view principal);
     Log& log_for(const std::string& source);
@@ -69,7 +76,7 @@ private:
     std::mutex publish_mutex_;
     std::shared_ptr<const routing::RouteTable> table_;  // guarded by publish_mutex_
     std::shared_ptr<const access::Access> access_;      // likewise
-    bool serving_ = false;                              // set once, before others can look
+    bool serving_ = false;                              // likewise
 
     // In the order in which they need each other; gone in the opposite one.
     std::unique_ptr<storage::FolderLock> lock_;
@@ -85,6 +92,7 @@ private:
     std::atomic<bool> logs_access_{false};
     std::unique_ptr<jobs::WorkerPool> workers_;
     plugin_host::ServiceRegistry services_;
+    std::unique_ptr<plugin_host::Choices> choices_;
     std::unique_ptr<routing::Dispatcher> dispatcher_;
     std::unique_ptr<plugin_host::Supervisor> supervisor_;
     std::unique_ptr<http::Server> server_;

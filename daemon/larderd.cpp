@@ -7,13 +7,16 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <memory>
 #include <system_error>
 
 #include "config/nearest.hpp"
 #include "daemon.hpp"
 #include "larder/abi.hpp"
+#include "system/background.hpp"
 #include "system/signals.hpp"
 
 namespace larder {
@@ -24,6 +27,18 @@ constexpr const char* kDefaultConfig = "/etc/larder/larder.ini";
 // With --daemon the working directory becomes '/', after the options were read.
 std::string absolute(const std::string& path) {
     return std::filesystem::absolute(path).lexically_normal();
+}
+
+// One for each address that clients are told of; the sockets only where there is nothing else.
+std::string ready_lines(const std::vector<std::string>& addresses) {
+    const auto is_local = [](const std::string& address) { return address.starts_with("unix:"); };
+    const bool all_local = std::all_of(addresses.begin(), addresses.end(), is_local);
+    std::string lines;
+    for (const auto& address : addresses) {
+        if (all_local || !is_local(address))
+            lines += fmt::format("larderd: ready on {}\n", address);
+    }
+    return lines;
 }
 
 }  // namespace
@@ -38,8 +53,13 @@ int Larderd::start(int argc, char** argv) {
     judge.setUnixStyle(true);
     try {
         std::string name, value;
-        for (int i = 1; i < argc; ++i) judge.process(argv[i], name, value);
+        bool background = false;
+        for (int i = 1; i < argc; ++i) {
+            judge.process(argv[i], name, value);
+            background = background || name == "daemon";
+        }
         judge.checkRequired();
+        if (background) system::begin_background();
     } catch (const Poco::Util::UnknownOptionException& error) {
         std::vector<std::string> names;
         for (const auto& option : known) names.push_back(option.fullName());
@@ -77,6 +97,9 @@ void Larderd::handleOption(const std::string& name, const std::string& value) {
         overrides_.emplace_back("daemon.data_dir", absolute(value));
     } else if (name == "listen") {
         listen_.push_back(value);
+    } else if (name == "pidfile") {
+        pid_file_ = absolute(value);
+        ServerApplication::handleOption(name, value);
     } else if (name == "check-config") {
         action_ = Action::check_config;
     } else if (name == "version") {
@@ -109,20 +132,27 @@ int Larderd::main(const std::vector<std::string>& arguments) {
                                  arguments.front());
         return EXIT_USAGE;
     }
+    return carry_out(sources());
+}
+
+int Larderd::carry_out(const config::Sources& sources) {
+    const auto say = [](int code, const std::string& text) {
+        if (!system::tell(code, text)) std::cerr << text;
+        return code;
+    };
     try {
-        return action_ == Action::check_config ? check_config(sources()) : serve(sources());
+        return action_ == Action::check_config ? check_config(sources) : serve(sources);
     } catch (const config::ConfigError& error) {
+        std::string text;
         for (const auto& fault : error.faults()) {
-            std::cerr << "larderd: " << config::to_string(fault) << '\n';
+            text += fmt::format("larderd: {}\n", config::to_string(fault));
         }
-        return EXIT_CONFIG;
+        return say(EXIT_CONFIG, text);
     } catch (const Error& error) {
-        std::cerr << "larderd: " << error.what()
-                  << (error.internal().empty() ? "" : ": " + error.internal()) << '\n';
-        return EXIT_UNAVAILABLE;
+        const std::string why = error.internal().empty() ? "" : ": " + error.internal();
+        return say(EXIT_UNAVAILABLE, fmt::format("larderd: {}{}\n", error.what(), why));
     } catch (const std::system_error& error) {
-        std::cerr << "larderd: " << error.what() << '\n';
-        return EXIT_OSERR;
+        return say(EXIT_OSERR, fmt::format("larderd: {}\n", error.what()));
     }
 }
 
@@ -145,17 +175,24 @@ int Larderd::check_config(const config::Sources& sources) {
 
 int Larderd::serve(const config::Sources& sources) {
     const bool background = config().getBool("application.runAsDaemon", false);
-    Daemon daemon(sources, background);
+    auto daemon = std::make_unique<Daemon>(sources, background);
     Poco::AutoPtr<Poco::Util::MapConfiguration> settings(new Poco::Util::MapConfiguration);
-    daemon.configuration().fill(*settings);
+    daemon->configuration().fill(*settings);
     config().add(settings);
-    daemon.start();
-    for (const auto& address : daemon.addresses()) {
-        if (address.starts_with("unix:")) continue;
-        std::cerr << fmt::format("larderd: ready on {}\n", address) << std::flush;
-    }
-    while (system::wait_for_signal() == system::Signal::reload) daemon.reload_by_signal();
-    return daemon.stop() ? EXIT_OK : EXIT_SOFTWARE;
+    daemon->start();
+    const std::string ready = ready_lines(daemon->addresses());
+    if (!system::tell(EXIT_OK, ready)) std::cerr << ready << std::flush;
+    while (system::wait_for_signal() == system::Signal::reload) daemon->reload_by_signal();
+    if (daemon->stop()) return EXIT_OK;
+    // What hangs in a plugin would hang in the destructors too, or use what they free.
+    remove_pid_file();
+    (void)daemon.release();
+    _exit(EXIT_SOFTWARE);
+}
+
+void Larderd::remove_pid_file() const {
+    std::error_code gone;  // nobody is left to hear of it
+    if (!pid_file_.empty()) std::filesystem::remove(pid_file_, gone);
 }
 
 }  // namespace larder

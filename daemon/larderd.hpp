@@ -27,11 +27,13 @@ protected:
 private:
     int check_config(const config::Sources& sources);
     int serve(const config::Sources& sources);
+    int carry_out(const config::Sources& sources);
+    void remove_pid_file() const;
     config::Sources sources() const;
 
     enum class Action { serve, check_config, show_version, show_help };
     Action action_ = Action::serve;
-    std::string config_file_;
+    std::string config_file_, pid_file_;
     std::vector<std::string> listen_;
     std::vector<std::pair<std::string, std::string>> overrides_;
 };

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <tuple>
 
 #include "config/loader.hpp"
 #include "larder/abi.hpp"
@@ -130,13 +131,16 @@ Object describe_plugin(const PluginStatus& plugin, const config::Configuration& 
     row.set("reason", plugin.standing.reason);
     row.set("since", rfc3339(plugin.standing.since_ms));
     row.set("stuck", plugin.standing.stuck);
-    row.set("enabled", plugin.enabled);
+    row.set("enabled", plugin.enabled());
     Object choice = object();
     const auto section = configuration.find(plugin.name);
     const auto* item = section != nullptr ? section->find("enabled") : nullptr;
-    choice.set("configured", item != nullptr && section->flag("enabled"));
+    choice.set("configured", plugin.configured);
     choice.set("origin", item != nullptr ? config::to_string(item->origin) : "");
-    choice.set("chosen", Poco::Dynamic::Var());
+    choice.set("chosen",
+               plugin.chosen ? Poco::Dynamic::Var(plugin.chosen->enabled) : Poco::Dynamic::Var());
+    choice.set("chosen_at",
+               plugin.chosen ? Poco::Dynamic::Var(plugin.chosen->chosen_at) : Poco::Dynamic::Var());
     row.set("choice", choice);
     Array routes;
     for (const auto& endpoint : plugin.endpoints) routes.add(describe_route(*endpoint));
@@ -147,6 +151,14 @@ Object describe_plugin(const PluginStatus& plugin, const config::Configuration& 
     }
     row.set("settings", settings);
     return row;
+}
+
+Error unprocessable(const config::ConfigError& error) {
+    const config::Fault& first = error.faults().front();
+    return Error(Errc::unprocessable, "invalid-configuration", error.what())
+        .with("file", storage::json::quoted(first.file))
+        .with("line", std::to_string(first.line))
+        .with("key", storage::json::quoted(first.key));
 }
 
 double seconds(std::chrono::milliseconds duration) {
@@ -193,6 +205,21 @@ void AdminRoutes::declare(Routes& routes) {
                      "Read the configuration anew and apply what may change while running", "",
                      "application/json", "", 1U << 20U, ""},
                     bind(&AdminRoutes::reload));
+    using plugin_host::Action;
+    for (const auto& [pattern, action, summary] :
+         {std::tuple{"/api/plugins/{name}/enable", Action::enable,
+                     "Turn a plugin on; holds over restarts, and against its file"},
+          std::tuple{"/api/plugins/{name}/disable", Action::disable,
+                     "Drain and stop a plugin; holds over restarts, and against its file"},
+          std::tuple{"/api/plugins/{name}/reload", Action::reload,
+                     "Stop a plugin and start it with its settings read anew"},
+          std::tuple{"/api/plugins/{name}/reset", Action::reset,
+                     "Take an earlier choice back: its file says whether it runs"}}) {
+        routes.blocking(
+            {Method::post, pattern, Permission::admin, summary, "", "application/json", "",
+             1U << 20U, ""},
+            [this, action = action](const Request& request) { return act(request, action); });
+    }
     routes.blocking(get("/metrics", Permission::read, "Counters and histograms, for Prometheus"),
                     bind(&AdminRoutes::metrics));
 }
@@ -210,7 +237,8 @@ Response AdminRoutes::readiness(const Request& request) const {
     bool ready = true;
     Array items;
     for (const PluginStatus& plugin : sources_.plugins.status()) {
-        const bool off = !plugin.enabled && plugin.standing.state != State::running;
+        const bool off = !plugin.enabled() && !plugin_host::serves(plugin.standing.state) &&
+                         !plugin.standing.stuck;
         const std::string_view word = off ? "disabled" : readiness_word(plugin.standing.state);
         ready = ready && word != "failed" && word != "read-only";
         Object item = object();
@@ -281,8 +309,17 @@ Response AdminRoutes::plugin(const Request& request) const {
             return json(describe_plugin(plugin, sources_.configuration()));
         }
     }
-    throw Error(Errc::not_found, "plugin-not-found",
-                "no file in the plugin folders is a plugin of this name");
+    throw plugin_host::no_such_plugin();
+}
+
+// The plugin's record, as it stands when the walk is over.
+Response AdminRoutes::act(const Request& request, plugin_host::Action action) {
+    try {
+        sources_.plugins.act(request.param("name"), action);
+    } catch (const config::ConfigError& error) {
+        throw unprocessable(error);
+    }
+    return plugin(request);
 }
 
 Response AdminRoutes::limits(const Request& /*request*/) const {
@@ -357,11 +394,7 @@ Response AdminRoutes::reload(const Request& /*request*/) {
         body.set("needs_restart", rows(changes.needs_restart));
         return json(body);
     } catch (const config::ConfigError& error) {
-        const config::Fault& first = error.faults().front();
-        throw Error(Errc::unprocessable, "invalid-configuration", error.what())
-            .with("file", storage::json::quoted(first.file))
-            .with("line", std::to_string(first.line))
-            .with("key", storage::json::quoted(first.key));
+        throw unprocessable(error);
     }
 }
 

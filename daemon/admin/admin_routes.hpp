@@ -17,7 +17,7 @@ namespace larder::admin {
 
 // Whom the routes ask. All outlive them.
 struct Sources {
-    const plugin_host::Supervisor& plugins;
+    plugin_host::Supervisor& plugins;
     const http::Server& server;
     const jobs::WorkerPool& workers;
     observe::Registry& metrics;
@@ -43,6 +43,7 @@ private:
     Response limits(const Request& request) const;
     Response configuration(const Request& request) const;
     Response reload(const Request& request);
+    Response act(const Request& request, plugin_host::Action action);
     Response metrics(const Request& request) const;
 
     const Sources sources_;

@@ -30,6 +30,14 @@ constexpr Setting kDaemon[] = {
     {"drain_timeout", "duration", "10s", "100ms", "1h",
      "How long requests under way may take when the daemon or a plugin stops, before they are cut.",
      true, false},
+    {"start_timeout", "duration", "10m", "100ms", "1d",
+     "How long a plugin's start may take before it is given up as stuck; it may have much data to "
+     "recover.",
+     true, false},
+    {"stop_timeout", "duration", "60s", "100ms", "1h",
+     "How long a plugin's calls and its stop may take once its time to drain is over, before it is "
+     "given up as stuck.",
+     true, false},
     {"log_level", "choice:debug|info|notice|warning|error", "info", nullptr, nullptr,
      "Messages below this level are not logged.", true, false},
     {"log_target", "choice:stderr|files", "stderr", nullptr, nullptr,
@@ -80,9 +88,9 @@ constexpr Setting kAuth[] = {
 };
 
 constexpr Setting kEnabled{"enabled", "flag", "true", nullptr, nullptr, "Whether this plugin runs.",
-                           false,     false};
+                           true,      false};
 constexpr Setting kDisabled{
-    "enabled", "flag", "false", nullptr, nullptr, "Whether this plugin runs.", false, false};
+    "enabled", "flag", "false", nullptr, nullptr, "Whether this plugin runs.", true, false};
 
 std::string how_to(std::string_view section, std::string_view key) {
     return fmt::format(

@@ -98,6 +98,14 @@ bool Connection::cut() noexcept {
     return busy;
 }
 
+void Connection::visit(const std::function<bool(Exchange&)>& look) {
+    if (phase_ != Phase::exchange || headless_) return;
+    const std::uint32_t serial = serial_.load(std::memory_order_relaxed);
+    if (!look(*this)) return;
+    const bool over = serial != serial_.load(std::memory_order_relaxed);
+    if (!over && phase_ == Phase::exchange) client_gone();
+}
+
 // ---- events
 
 void Connection::on_handshake(Event event) noexcept {

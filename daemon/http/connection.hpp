@@ -82,6 +82,7 @@ private:
     void deliver(std::uint64_t what) noexcept override;
     void begin_drain() noexcept override;
     bool cut() noexcept override;
+    void visit(const std::function<bool(Exchange&)>& look) override;
 
     // ---- the loop
     void process();  // does all that can be done without waiting, then waits for the right thing

@@ -192,8 +192,12 @@ public:
     void start();                         // starts the reactors [control]
     void update(const Options& options);  // [control]
     // Runs on every reactor thread with its index; returns when all have run it. While none runs
-    // (before start, after stop) the caller runs it itself. [control]
-    void on_each_reactor(const std::function<void(std::size_t)>& call);
+    // (before start, after stop) the caller runs it itself. False when a reactor had not come to it
+    // after 10 s: an application's call hangs there, and `call` may run yet. [control, worker]
+    bool on_each_reactor(std::function<void(std::size_t)> call);
+    // Has every exchange under way looked at, on its reactor. `look` may answer it; where it
+    // returns true, what is then left of it is cut, as if the client had gone. [control, worker]
+    bool visit_exchanges(std::function<bool(Exchange&)> look);
     std::size_t reactors() const noexcept;
     Stats stats() const noexcept;  // [any]
 

@@ -192,13 +192,21 @@ void Reactor::dismiss(Resident& resident) noexcept {
     environment_->one_less.notify_all();
 }
 
-void Reactor::begin_drain() {
+void Reactor::for_each_resident(const std::function<void(Resident&)>& call) {
     // From the back, since those that close take themselves out of the list.
     for (std::size_t i = residents_.size(); i > 0; --i) {
         if (i > residents_.size()) continue;
         const std::shared_ptr<Resident> resident = residents_[i - 1];
-        resident->begin_drain();
+        call(*resident);
     }
+}
+
+void Reactor::begin_drain() {
+    for_each_resident([](Resident& resident) { resident.begin_drain(); });
+}
+
+void Reactor::visit(const std::function<bool(Exchange&)>& look) {
+    for_each_resident([&look](Resident& resident) { resident.visit(look); });
 }
 
 std::size_t Reactor::cut_all() {

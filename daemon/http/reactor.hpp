@@ -39,6 +39,7 @@ public:
     virtual void begin_drain() noexcept = 0;  // close if idle, else after the answer under way
     // Cuts it now; true if something was under way.
     virtual bool cut() noexcept = 0;
+    virtual void visit(const std::function<bool(Exchange&)>& look) = 0;  // Server::visit_exchanges
 
 protected:
     virtual ~Resident() = default;
@@ -110,6 +111,7 @@ public:
     void dismiss(Resident& resident) noexcept;  // may destroy it when the caller lets go
     void begin_drain();                         // asks every resident
     std::size_t cut_all();                      // returns how many had something under way
+    void visit(const std::function<bool(Exchange&)>& look);  // every resident
 
 private:
     struct Mail {
@@ -119,6 +121,7 @@ private:
 
     void work();
     std::chrono::milliseconds until_due();
+    void for_each_resident(const std::function<void(Resident&)>& call);
     void read_mail();
 
     const std::size_t index_;

@@ -4,9 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <csignal>
 #include <ctime>
-#include <latch>
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -27,6 +28,8 @@ namespace {
 
 // Connections beyond the limit that are being told so, at a time; further ones are closed at once.
 constexpr std::size_t kTurningAway = 256;
+// For a reactor to come to what it is asked; it is busy for milliseconds, or it hangs.
+constexpr std::chrono::seconds kPatience{10};
 
 // What is told where a connection object cannot be had.
 std::string bare_refusal(Reactor& reactor) {
@@ -80,7 +83,7 @@ public:
     void listen(const ListenerSpec& spec);
     void start();
     void update(const Options& options);
-    void on_each_reactor(const std::function<void(std::size_t)>& call);
+    bool on_each_reactor(std::function<void(std::size_t)> call);
     std::size_t drain(Clock::time_point deadline);
     void stop();
 
@@ -164,22 +167,37 @@ void Server::Impl::place(Accepted&& accepted) {
 }
 
 void Server::Impl::update(const Options& options) {
-    on_each_reactor([&](std::size_t index) { reactors[index]->set_options(options); });
+    on_each_reactor([this, options](std::size_t index) { reactors[index]->set_options(options); });
 }
 
-void Server::Impl::on_each_reactor(const std::function<void(std::size_t)>& call) {
+bool Server::Impl::on_each_reactor(std::function<void(std::size_t)> call) {
     if (!running_) {  // nobody else is there to disturb
         for (std::size_t i = 0; i < reactors.size(); ++i) call(i);
-        return;
+        return true;
     }
-    std::latch left(static_cast<std::ptrdiff_t>(reactors.size()));
+    struct Round {
+        std::function<void(std::size_t)> call;
+        std::mutex mutex;
+        std::condition_variable one_less;
+        std::size_t left;  // guarded by mutex
+    };
+    const auto round = std::make_shared<Round>();
+    round->call = std::move(call);
+    round->left = reactors.size();
     for (const auto& reactor : reactors) {
-        reactor->run([&call, &left, index = reactor->index()] {
-            call(index);
-            left.count_down();
+        reactor->run([round, index = reactor->index()] {
+            round->call(index);
+            const std::lock_guard lock(round->mutex);
+            --round->left;
+            round->one_less.notify_all();
         });
     }
-    left.wait();
+    std::unique_lock lock(round->mutex);
+    if (round->one_less.wait_for(lock, kPatience, [&] { return round->left == 0; })) return true;
+    reactors.front()->log(Level::error,
+                          fmt::format("{} of {} reactors hang in a call of the application",
+                                      round->left, reactors.size()));
+    return false;
 }
 
 Stats Server::Impl::stats() const noexcept {
@@ -215,11 +233,11 @@ std::size_t Server::Impl::drain(Clock::time_point deadline) {
             return 0;
         }
     }
-    std::atomic<std::size_t> cut{0};
-    on_each_reactor([&](std::size_t index) {
-        cut.fetch_add(reactors[index]->cut_all(), std::memory_order_relaxed);
+    const auto cut = std::make_shared<std::atomic<std::size_t>>(0);
+    on_each_reactor([this, cut](std::size_t index) {
+        cut->fetch_add(reactors[index]->cut_all(), std::memory_order_relaxed);
     });
-    return cut.load();
+    return cut->load();
 }
 
 void Server::Impl::stop() {
@@ -248,8 +266,13 @@ std::vector<std::string> Server::addresses() const {
 
 void Server::start() { impl_->start(); }
 void Server::update(const Options& options) { impl_->update(options); }
-void Server::on_each_reactor(const std::function<void(std::size_t)>& call) {
-    impl_->on_each_reactor(call);
+bool Server::on_each_reactor(std::function<void(std::size_t)> call) {
+    return impl_->on_each_reactor(std::move(call));
+}
+bool Server::visit_exchanges(std::function<bool(Exchange&)> look) {
+    return impl_->on_each_reactor([impl = impl_.get(), look = std::move(look)](std::size_t index) {
+        impl->reactors[index]->visit(look);
+    });
 }
 std::size_t Server::reactors() const noexcept { return impl_->reactors.size(); }
 Stats Server::stats() const noexcept { return impl_->stats(); }

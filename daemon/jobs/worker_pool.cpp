@@ -9,7 +9,7 @@ namespace larder::jobs {
 
 WorkerPool::WorkerPool(std::size_t threads, std::size_t queue,
                        std::function<void(std::string_view)> complain)
-    : max_threads_(threads), max_queue_(queue), complain_(std::move(complain)) {}
+    : max_queue_(queue), complain_(std::move(complain)), max_threads_(threads) {}
 
 WorkerPool::~WorkerPool() {
     std::vector<std::thread> threads;
@@ -41,6 +41,13 @@ void WorkerPool::resume(Task task) {
 void WorkerPool::start_one_if_wanted() {
     if (queue_.size() <= idle_ || threads_.size() >= max_threads_ || stopping_) return;
     threads_.emplace_back([this] { run(); });
+}
+
+// Threads beyond a limit that fell stay, idle: there are no more of them than ever waited at once.
+void WorkerPool::change_limit(int by) {
+    const std::scoped_lock lock(mutex_);
+    max_threads_ += static_cast<std::size_t>(by);
+    start_one_if_wanted();
 }
 
 void WorkerPool::run() {

@@ -16,6 +16,10 @@ constexpr std::array<std::string_view, 11> kOwnPrefixes = {
     "/api/status", "/api/plugins", "/api/limits",    "/api/config", "/api/reload", "/api/storage",
     "/api/alerts", "/api/users",   "/api/scheduler", "/api/tokens", "/api/whoami"};
 
+// What the daemon keeps itself.
+constexpr std::array<std::string_view, 4> kOwnData = {"plugins.json", "users.json", ".lock",
+                                                      "larder.sock"};
+
 bool overlaps(std::string_view a, std::string_view b) {
     // "config/" claims all below it; "storage.json" only itself. No file may stand where another's
     // folder does.
@@ -56,17 +60,36 @@ std::string clash(const Library& library, const Library& earlier) {
     return {};
 }
 
-std::string fault_of_prefixes(const Library& library) {
+bool may_claim(std::string_view prefix) {
+    const bool ours = std::any_of(kOwnPrefixes.begin(), kOwnPrefixes.end(),
+                                  [&](auto own) { return prefix_overlaps(prefix, own); });
+    return !ours && prefix.starts_with("/api/");
+}
+
+std::string fault_of_claims(const Library& library) {
     for (const auto prefix : routing::split_list(library.entry->path_prefixes)) {
-        const bool ours = std::any_of(kOwnPrefixes.begin(), kOwnPrefixes.end(),
-                                      [&](auto own) { return prefix_overlaps(prefix, own); });
-        if (!ours && prefix.starts_with("/api/")) continue;
+        if (may_claim(prefix)) continue;
         return fmt::format(
             "its path prefix {} is not its to claim; choose one below /api/ that the "
             "daemon does not serve itself",
             prefix);
     }
+    for (const auto data : routing::split_list(library.entry->data_claims)) {
+        const bool ours = std::any_of(kOwnData.begin(), kOwnData.end(),
+                                      [&](auto own) { return overlaps(data, own); });
+        if (!ours) continue;
+        return fmt::format("its data {} is the daemon's own; choose another name", data);
+    }
     return {};
+}
+
+bool is_anothers(std::string_view prefix, const std::vector<Library>& libraries) {
+    return std::any_of(libraries.begin(), libraries.end(), [&](const Library& library) {
+        if (!library.is_taken()) return false;
+        const auto theirs = routing::split_list(library.entry->path_prefixes);
+        return std::any_of(theirs.begin(), theirs.end(),
+                           [&](auto their) { return prefix_overlaps(prefix, their); });
+    });
 }
 
 }  // namespace
@@ -74,9 +97,16 @@ std::string fault_of_prefixes(const Library& library) {
 void settle_claims(std::vector<Library>& libraries) {
     for (std::size_t i = 0; i < libraries.size(); ++i) {
         if (!libraries[i].is_taken()) continue;
-        libraries[i].refusal = fault_of_prefixes(libraries[i]);
+        libraries[i].refusal = fault_of_claims(libraries[i]);
         for (std::size_t j = 0; j < i && libraries[i].refusal.empty(); ++j) {
             if (libraries[j].is_taken()) libraries[i].refusal = clash(libraries[i], libraries[j]);
+        }
+    }
+    for (Library& library : libraries) {
+        if (library.entry == nullptr) continue;
+        for (const auto prefix : routing::split_list(library.entry->path_prefixes)) {
+            const bool its_own = may_claim(prefix) && !is_anothers(prefix, libraries);
+            if (library.is_taken() || its_own) library.prefixes.emplace_back(prefix);
         }
     }
 }

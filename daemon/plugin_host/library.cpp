@@ -17,6 +17,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+bool others_may_write(const struct stat& facts) {
+    const bool foreign_owner = facts.st_uid != 0 && facts.st_uid != geteuid();
+    return foreign_owner || (facts.st_mode & S_IWOTH) != 0;
+}
+
 std::string fault_of(const PluginEntry& entry) {
     static const std::regex kId("[a-z][a-z0-9_]{0,31}");
     if (entry.id == nullptr || !std::regex_match(entry.id, kId)) {
@@ -37,6 +42,11 @@ Library load_library(const fs::path& path) {
     Library library;
     library.path = fs::absolute(path).lexically_normal();
     library.name = path.stem();
+    struct stat facts {};
+    if (stat(library.path.c_str(), &facts) == 0 && others_may_write(facts)) {
+        library.refusal = "it may be written by others; chown it to root and chmod o-w it";
+        return library;
+    }
     const Verdict verdict = judge_file(library.path);
     library.stamp = verdict.stamp;
     if (!verdict.taken) {
@@ -69,8 +79,7 @@ std::vector<Library> load_libraries(const std::vector<std::string>& folders) {
     for (const std::string& folder : folders) {
         struct stat facts {};
         if (stat(folder.c_str(), &facts) != 0) continue;
-        const bool foreign_owner = facts.st_uid != 0 && facts.st_uid != geteuid();
-        if (foreign_owner || (facts.st_mode & S_IWOTH) != 0) {
+        if (others_may_write(facts)) {
             throw Error(Errc::forbidden, "plugin-folder",
                         fmt::format("plugin folder {} may be written by others; chown it to root "
                                     "and chmod o-w it",

@@ -18,6 +18,9 @@ struct Library {
     std::string refusal;                 // why it was not taken, and what to do; empty: taken
     AbiStamp stamp;
     bool built_in = false;  // from the daemon's own plugin folder
+    // Path prefixes below which the daemon answers for it while it does not run: its own, but of a
+    // refused one those that are nobody else's.
+    std::vector<std::string> prefixes;
 
     bool is_taken() const noexcept { return entry != nullptr && refusal.empty(); }
 };

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 namespace larder::plugin_host {
 
 void ServiceRegistry::offer(std::string_view id, void* implementation, routing::Owner& provider) {
@@ -19,13 +21,29 @@ void ServiceRegistry::withdraw(const routing::Owner& provider) {
     std::erase_if(offers_, [&](const auto& offer) { return offer.second.provider == &provider; });
 }
 
-std::shared_ptr<void> ServiceRegistry::lease(std::string_view id) {
+std::shared_ptr<void> ServiceRegistry::lease(std::string_view id, const routing::Owner& holder) {
     const std::shared_lock lock(mutex_);
     const auto found = offers_.find(id);
     if (found == offers_.end()) return nullptr;
     auto pass = std::make_shared<routing::Gate::Pass>(found->second.provider->gate.enter());
     if (!*pass) return nullptr;
-    return {found->second.implementation, [pass](void*) mutable { pass.reset(); }};
+    const std::scoped_lock book_lock(book_->mutex);
+    const auto entry = book_->held.emplace(found->second.provider, holder.name);
+    return {found->second.implementation, [book = book_, entry, pass](void*) mutable {
+                {
+                    const std::scoped_lock erasing(book->mutex);
+                    book->held.erase(entry);
+                }
+                pass.reset();
+            }};
+}
+
+std::vector<std::string> ServiceRegistry::holders(const routing::Owner& provider) const {
+    const std::scoped_lock lock(book_->mutex);
+    const auto [begin, end] = book_->held.equal_range(&provider);
+    std::set<std::string> names;
+    for (auto entry = begin; entry != end; ++entry) names.insert(entry->second);
+    return {names.begin(), names.end()};
 }
 
 PluginHost::PluginHost(routing::Owner& owner, const Settings& settings, std::string data_directory,
@@ -44,9 +62,10 @@ PluginHost::~PluginHost() { registry_.withdraw(owner_); }
 bool PluginHost::post(Task task) {
     auto pass = owner_.gate.enter();
     if (!pass) return false;
-    return pool_.post([this, task = std::move(task), held = std::move(pass)]() mutable {
+    const std::uint32_t life = owner_.life;
+    return pool_.post([this, life, task = std::move(task), held = std::move(pass)]() mutable {
         try {
-            task();
+            if (owner_.life == life) task();
         } catch (const std::exception& error) {
             log().write(Level::error, fmt::format("a task on a worker threw: {}", error.what()));
         } catch (...) {

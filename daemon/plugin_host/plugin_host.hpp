@@ -9,6 +9,7 @@
 #include <shared_mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "config/configuration.hpp"
 #include "jobs/worker_pool.hpp"
@@ -25,13 +26,22 @@ public:
     // Throws Error{conflict} when the id is taken.
     void offer(std::string_view id, void* implementation, routing::Owner& provider);
     void withdraw(const routing::Owner& provider);
-    std::shared_ptr<void> lease(std::string_view id);  // null: nobody offers it, or it drains [any]
+    // Null: nobody offers it, or it drains. [any]
+    std::shared_ptr<void> lease(std::string_view id, const routing::Owner& holder);
+    // The plugins that hold leases of this provider's, each once. [any]
+    std::vector<std::string> holders(const routing::Owner& provider) const;
 
 private:
+    // Leases under way, by provider. Held by each of them, since one may outlive the registry.
+    struct Book {
+        std::mutex mutex;
+        std::multimap<const routing::Owner*, std::string> held;  // guarded by mutex
+    };
     struct Offer {
         void* implementation;
         routing::Owner* provider;
     };
+    const std::shared_ptr<Book> book_ = std::make_shared<Book>();
     std::shared_mutex mutex_;
     std::map<std::string, Offer, std::less<>> offers_;  // guarded by mutex_
 };
@@ -63,7 +73,9 @@ public:
 private:
     bool post(Task task) override;
     void offer(std::string_view id, void* implementation) override;
-    std::shared_ptr<void> lease(std::string_view id) override { return registry_.lease(id); }
+    std::shared_ptr<void> lease(std::string_view id) override {
+        return registry_.lease(id, owner_);
+    }
 
     routing::Owner& owner_;
     const Settings& settings_;

@@ -2,6 +2,7 @@
 // table: that is built of all plugins' endpoints at once.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,7 +23,9 @@ public:
     void blocking(Route route, BlockingHandler handler) override;
     void upload(Route route, UploadHandler handler) override;
 
-    std::vector<routing::EndpointPtr> take() noexcept { return std::move(endpoints_); }
+    std::vector<std::shared_ptr<routing::Endpoint>> take() noexcept {
+        return std::move(endpoints_);
+    }
 
 private:
     void add(const Route& route, routing::Handler handler);
@@ -30,7 +33,7 @@ private:
     routing::Owner& owner_;
     const std::vector<std::string_view> prefixes_;
     observe::HttpMetrics& metrics_;
-    std::vector<routing::EndpointPtr> endpoints_;
+    std::vector<std::shared_ptr<routing::Endpoint>> endpoints_;
 };
 
 }  // namespace larder::plugin_host

@@ -1,3 +1,4 @@
+// Contents: taking · what is said of each · start and stop of all · one plugin's walks · the table.
 #include "plugin_host/supervisor.hpp"
 
 #include <fmt/format.h>
@@ -5,32 +6,75 @@
 #include <algorithm>
 #include <thread>
 
+#include "http/problem.hpp"
+
 namespace larder::plugin_host {
 namespace {
 
-// Recovery reads all of a store; this is for a start that hangs, not for one that is slow.
-constexpr auto kStartDeadline = std::chrono::minutes(10);
-
-bool serves(State state) {
-    return state == State::running || state == State::degraded || state == State::read_only;
+Error refusal(const char* slug, const std::string& name, const Standing& standing) {
+    return Error(Errc::conflict, slug,
+                 fmt::format("plugin {} is {}{}{}", name, state_word(standing.state),
+                             standing.reason.empty() ? "" : ": ", standing.reason))
+        .with("reason", http::json_quoted(standing.reason));
 }
 
 }  // namespace
 
-Supervisor::Supervisor(Surroundings surroundings, LogFor log_for)
-    : surroundings_(std::move(surroundings)), log_for_(std::move(log_for)) {}
+Error no_such_plugin() {
+    return Error(Errc::not_found, "plugin-not-found",
+                 "no file in the plugin folders is a plugin of this name");
+}
+
+Supervisor::Supervisor(Surroundings surroundings, SupervisorHooks hooks, Choices& choices)
+    : surroundings_(std::move(surroundings)), hooks_(std::move(hooks)), choices_(choices) {}
 
 Supervisor::~Supervisor() = default;
 
 void Supervisor::take(std::vector<Library> libraries) {
     for (Library& library : libraries) {
-        Log& log = log_for_(library.name);
-        plugins_.push_back(std::make_unique<Lifecycle>(std::move(library), log, surroundings_));
-        const Library& taken = plugins_.back()->library();
+        Log& log = hooks_.log_for(library.name);
+        auto entry = std::make_unique<Entry>();
+        entry->life = std::make_unique<Lifecycle>(std::move(library), log, surroundings_);
+        plugins_.push_back(std::move(entry));
+        const Library& taken = plugins_.back()->life->library();
         if (taken.is_taken()) continue;
         log.write(Level::error, fmt::format("refused {}: {}", taken.path, taken.refusal));
     }
 }
+
+// ---- what is said of each
+
+bool Supervisor::configured(const std::string& name) const {
+    const auto section = hooks_.configuration().find(name);
+    return section != nullptr && section->find("enabled") != nullptr && section->flag("enabled");
+}
+
+bool Supervisor::enabled(const std::string& name) const {
+    const auto chosen = choices_.of(name);
+    return chosen ? chosen->enabled : configured(name);
+}
+
+std::string Supervisor::why_off(const std::string& name) const {
+    const auto chosen = choices_.of(name);
+    if (!chosen) return "its configuration says enabled = false";
+    return fmt::format("it was turned off over the interface at {}", chosen->chosen_at);
+}
+
+std::chrono::milliseconds Supervisor::limit(std::string_view key) const {
+    return hooks_.configuration().section("daemon")->duration(key);
+}
+
+std::vector<PluginStatus> Supervisor::status() const {
+    std::vector<PluginStatus> all;
+    for (const auto& entry : plugins_) {
+        const Lifecycle& life = *entry->life;
+        all.push_back({&life.library(), life.name(), life.standing(), configured(life.name()),
+                       choices_.of(life.name()), life.endpoints()});
+    }
+    return all;
+}
+
+// ---- start and stop of all
 
 void Supervisor::publish_to(Publish publish, std::vector<routing::EndpointPtr> own) {
     publish_ = std::move(publish);
@@ -38,71 +82,148 @@ void Supervisor::publish_to(Publish publish, std::vector<routing::EndpointPtr> o
     this->publish();
 }
 
-bool Supervisor::is_enabled(const Lifecycle& plugin) const {
-    const std::scoped_lock lock(mutex_);
-    const auto section = configuration_.find(plugin.name());
-    return section != nullptr && section->find("enabled") != nullptr && section->flag("enabled");
-}
-
-void Supervisor::publish() const {
-    std::vector<routing::EndpointPtr> endpoints = own_;
-    std::vector<routing::Unavailable> unavailable;
-    for (const auto& plugin : plugins_) {
-        const Standing standing = plugin->standing();
-        if (serves(standing.state)) {
-            const auto theirs = plugin->endpoints();
-            endpoints.insert(endpoints.end(), theirs.begin(), theirs.end());
-            continue;
-        }
-        if (!plugin->library().is_taken()) continue;
-        const bool off = standing.state == State::disabled || standing.state == State::stopped ||
-                         standing.state == State::draining || standing.state == State::starting;
-        for (const auto prefix : routing::split_list(plugin->library().entry->path_prefixes)) {
-            const std::string why = standing.reason.empty() ? "" : ": " + standing.reason;
-            unavailable.push_back({std::string(prefix), off ? "plugin-disabled" : "plugin-failed",
-                                   fmt::format("plugin {} is {}{}", plugin->name(),
-                                               state_word(standing.state), why)});
-        }
-    }
-    publish_(std::make_shared<routing::RouteTable>(std::move(endpoints), std::move(unavailable)));
-}
-
-void Supervisor::start_all(const config::Configuration& configuration) {
-    {
-        const std::scoped_lock lock(mutex_);
-        configuration_ = configuration;
-    }
-    const auto deadline = std::chrono::steady_clock::now() + kStartDeadline;
+void Supervisor::start_all() {
+    const auto configuration = hooks_.configuration();
+    const auto deadline = std::chrono::steady_clock::now() + limit("start_timeout");
     std::vector<std::jthread> starts;
-    for (const auto& plugin : plugins_) {
-        if (plugin->standing().state == State::refused) continue;
-        if (!is_enabled(*plugin)) {
-            plugin->disable("its configuration says enabled = false");
+    for (const auto& entry : plugins_) {
+        Lifecycle& life = *entry->life;
+        if (life.standing().state == State::refused) continue;
+        if (!enabled(life.name())) {
+            life.disable(why_off(life.name()));
             continue;
         }
-        starts.emplace_back([&plugin, section = configuration.section(plugin->name()), deadline] {
-            plugin->start(section, deadline);
+        starts.emplace_back([&life, section = configuration.section(life.name()), deadline] {
+            life.start(section, deadline);
         });
     }
     starts.clear();  // joins
     publish();
 }
 
-void Supervisor::stop_all(std::chrono::steady_clock::time_point deadline) {
+bool Supervisor::stop_all(TimePoint deadline) {
+    stopping_ = true;
+    const auto grace = limit("stop_timeout");
     std::vector<std::jthread> stops;
-    for (const auto& plugin : plugins_) {
-        stops.emplace_back([&plugin, deadline] { plugin->stop(deadline); });
+    for (const auto& entry : plugins_) {
+        stops.emplace_back([&entry, deadline, grace] {
+            // Who walks it still, hangs in it.
+            const std::unique_lock lock(entry->walk, deadline);
+            if (lock.owns_lock()) entry->life->stop(deadline, grace);
+        });
     }
     stops.clear();  // joins
+    return std::none_of(plugins_.begin(), plugins_.end(), [](const auto& entry) {
+        return entry->life->standing().stuck || entry->life->is_alive();
+    });
 }
 
-std::vector<PluginStatus> Supervisor::status() const {
-    std::vector<PluginStatus> all;
-    for (const auto& plugin : plugins_) {
-        all.push_back({&plugin->library(), plugin->name(), plugin->standing(), is_enabled(*plugin),
-                       plugin->endpoints()});
+// ---- one plugin's walks
+
+Supervisor::Entry& Supervisor::entry_of(std::string_view name) const {
+    Entry* found = nullptr;
+    for (const auto& entry : plugins_) {
+        if (entry->life->name() != name) continue;
+        // Of two of one name one is refused, and can't be meant.
+        if (found == nullptr || entry->life->library().is_taken()) found = entry.get();
     }
-    return all;
+    if (found != nullptr) return *found;
+    throw no_such_plugin();
+}
+
+void Supervisor::act(std::string_view name, Action action) {
+    Entry& entry = entry_of(name);
+    Lifecycle& life = *entry.life;
+    const jobs::WorkerPool::Aside aside(surroundings_.workers);
+    const std::scoped_lock lock(entry.walk);
+    if (stopping_) {
+        throw Error(Errc::unavailable, "stopping", "the daemon is being stopped");
+    }
+    const Standing standing = life.standing();
+    const bool refused = standing.state == State::refused;
+    if (standing.stuck) throw refusal("plugin-stuck", life.name(), standing);
+    switch (action) {
+        case Action::enable:
+            if (refused) throw refusal("plugin-refused", life.name(), standing);
+            if (enabled(life.name()) && serves(standing.state)) return;
+            if (!enabled(life.name())) choices_.choose(life.name(), true);
+            return start(entry);
+        case Action::disable:
+            if (enabled(life.name())) choices_.choose(life.name(), false);
+            if (standing.state == State::disabled || refused) return;
+            return stop(entry, why_off(life.name()));
+        case Action::reload: {
+            if (refused) throw refusal("plugin-refused", life.name(), standing);
+            if (!enabled(life.name())) throw refusal("plugin-disabled", life.name(), standing);
+            // What is wrong with the configuration comes to light while it still serves.
+            auto section = hooks_.section_anew(life.name());
+            stop(entry, "it is being restarted");
+            return start_with(entry, std::move(section));
+        }
+        case Action::reset:
+            choices_.forget(life.name());
+            if (refused) return;
+            if (!configured(life.name())) {
+                if (standing.state == State::disabled) return life.disable(why_off(life.name()));
+                return stop(entry, why_off(life.name()));
+            }
+            if (!serves(standing.state)) start(entry);
+            return;
+    }
+}
+
+void Supervisor::start(Entry& entry) {
+    // Drained, but held by another plugin's lease: it has to come to its end first.
+    if (entry.life->is_alive()) stop(entry, "it is being restarted");
+    start_with(entry, hooks_.section_anew(entry.life->name()));
+}
+
+void Supervisor::start_with(Entry& entry, std::shared_ptr<const config::Section> section) {
+    Lifecycle& life = *entry.life;
+    const bool runs =
+        life.start(std::move(section), std::chrono::steady_clock::now() + limit("start_timeout"));
+    publish();
+    const Standing standing = life.standing();
+    if (!runs)
+        throw refusal(standing.stuck ? "plugin-stuck" : "plugin-failed", life.name(), standing);
+}
+
+void Supervisor::stop(Entry& entry, std::string why) {
+    Lifecycle& life = *entry.life;
+    life.close();
+    publish();
+    const bool stopped =
+        life.stop(std::chrono::steady_clock::now() + limit("drain_timeout"), limit("stop_timeout"));
+    if (stopped) life.disable(std::move(why));
+    publish();
+    const Standing standing = life.standing();
+    if (stopped) return;
+    throw refusal(standing.stuck ? "plugin-stuck" : "plugin-in-use", life.name(), standing);
+}
+
+// ---- the table
+
+void Supervisor::publish() const {
+    const std::scoped_lock lock(publish_mutex_);
+    std::vector<routing::EndpointPtr> endpoints = own_;
+    std::vector<routing::Unavailable> unavailable;
+    for (const auto& entry : plugins_) {
+        const Lifecycle& life = *entry->life;
+        const Standing standing = life.standing();
+        if (serves(standing.state)) {
+            const auto theirs = life.endpoints();
+            endpoints.insert(endpoints.end(), theirs.begin(), theirs.end());
+            continue;
+        }
+        const bool failed = standing.state == State::failed || standing.state == State::refused;
+        const std::string why = standing.reason.empty() ? "" : ": " + standing.reason;
+        for (const std::string& prefix : life.library().prefixes) {
+            unavailable.push_back(
+                {prefix, failed ? "plugin-failed" : "plugin-disabled",
+                 fmt::format("plugin {} is {}{}", life.name(), state_word(standing.state), why)});
+        }
+    }
+    publish_(std::make_shared<routing::RouteTable>(std::move(endpoints), std::move(unavailable)));
 }
 
 }  // namespace larder::plugin_host

@@ -1,15 +1,23 @@
-// All plugins of this daemon: judged against each other, started, stopped, and their routes put in
-// force as one table. What one plugin goes through is lifecycle.hpp's.
+// All plugins of this daemon: judged against each other, started, stopped, turned on and off while
+// the rest serves, and their routes put in force as one table. What one plugin goes through is
+// lifecycle.hpp's.
+//
+// Whether a plugin runs is said by its configuration (`enabled`), or else by what was chosen over
+// the interface, which wins until it is taken back.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "config/configuration.hpp"
+#include "plugin_host/choices.hpp"
 #include "plugin_host/lifecycle.hpp"
 
 namespace larder::plugin_host {
@@ -19,16 +27,32 @@ struct PluginStatus {
     const Library* library;
     std::string name;
     Standing standing;
-    bool enabled;  // by the configuration
+    bool configured;               // what its configuration says
+    std::optional<Choice> chosen;  // what wins over that
     std::vector<routing::EndpointPtr> endpoints;
+
+    bool enabled() const noexcept { return chosen ? chosen->enabled : configured; }
+};
+
+Error no_such_plugin();  // 404
+
+enum class Action : std::uint8_t { enable = 1, disable, reload, reset };
+
+// What the supervisor asks of the daemon.
+struct SupervisorHooks {
+    std::function<Log&(const std::string& source)> log_for;  // a log that is kept for ever
+    std::function<config::Configuration()> configuration;    // in force [any]
+    // Reads the sources anew and puts this plugin's section in force: one that starts takes all of
+    // its settings. Throws config::ConfigError, Error: then nothing has changed. [worker]
+    std::function<std::shared_ptr<const config::Section>(const std::string& plugin)> section_anew;
 };
 
 class Supervisor {
 public:
-    using LogFor = std::function<Log&(const std::string& source)>;  // a log that is kept for ever
     using Publish = std::function<void(std::shared_ptr<const routing::RouteTable>)>;
+    using TimePoint = Lifecycle::TimePoint;
 
-    Supervisor(Surroundings surroundings, LogFor log_for);
+    Supervisor(Surroundings surroundings, SupervisorHooks hooks, Choices& choices);
     ~Supervisor();
 
     // Takes libraries whose claims are settled; those refused are only shown. Once. [control]
@@ -37,24 +61,45 @@ public:
     // From here on each change of what serves is published. `own` are the daemon's own routes.
     void publish_to(Publish publish, std::vector<routing::EndpointPtr> own);
     // Starts all enabled plugins side by side; one that fails stands alone. [control]
-    void start_all(const config::Configuration& configuration);
-    // Drains and stops all; what does not end by `deadline` is left as it is. [control]
-    void stop_all(std::chrono::steady_clock::time_point deadline);
+    void start_all();
+    // Drains and stops all; nothing is begun any more. False when a plugin is stuck. [control]
+    bool stop_all(TimePoint deadline);
+
+    // Walks one plugin to where `action` leads and returns when it is there; what is there already
+    // stays as it is. One walk at a time a plugin, plugins side by side. Throws Error{not_found}
+    // plugin-not-found; {conflict} plugin-refused, plugin-stuck, plugin-disabled (a reload of what
+    // is off), plugin-failed (it was started in vain); {unavailable} stopping; what section_anew
+    // and Choices throw, before anything has changed. [worker]
+    void act(std::string_view name, Action action);
 
     std::vector<PluginStatus> status() const;  // [any]
 
 private:
+    friend class SettingsReload;
+
+    struct Entry {
+        std::unique_ptr<Lifecycle> life;
+        std::timed_mutex walk;  // held by whoever walks it
+    };
+
+    Entry& entry_of(std::string_view name) const;
+    void start(Entry& entry);
+    void start_with(Entry& entry, std::shared_ptr<const config::Section> section);
+    void stop(Entry& entry, std::string why);
     void publish() const;
-    bool is_enabled(const Lifecycle& plugin) const;
+    bool configured(const std::string& name) const;
+    bool enabled(const std::string& name) const;
+    std::string why_off(const std::string& name) const;
+    std::chrono::milliseconds limit(std::string_view key) const;  // [daemon] key
 
     const Surroundings surroundings_;
-    const LogFor log_for_;
-    std::vector<std::unique_ptr<Lifecycle>> plugins_;  // fixed after take()
+    const SupervisorHooks hooks_;
+    Choices& choices_;
+    std::vector<std::unique_ptr<Entry>> plugins_;  // fixed after take()
     std::vector<routing::EndpointPtr> own_;
     Publish publish_;
-
-    mutable std::mutex mutex_;
-    config::Configuration configuration_;  // guarded by mutex_
+    mutable std::mutex publish_mutex_;  // held while a table is made and put in force
+    std::atomic<bool> stopping_{false};
 };
 
 }  // namespace larder::plugin_host

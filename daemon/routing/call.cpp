@@ -3,11 +3,42 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "http/problem.hpp"
 #include "routing/conditions.hpp"
 
 namespace larder::routing {
+namespace {
+
+// A generator may run on a worker when its exchange is over: it keeps the call, and so the pass.
+struct HeldGenerator {
+    std::shared_ptr<Call> call;
+    Generator generator;  // goes before the call
+
+    bool operator()(std::string& chunk) const {
+        if (!call->is_live()) throw std::runtime_error("its plugin is stopped");
+        return generator(chunk);
+    }
+};
+
+// What is taken where a stream can't be had any more.
+class EndedStream final : public EventStream {
+public:
+    Sent send(std::shared_ptr<const std::string> /*block*/) noexcept override {
+        return Sent::closed;
+    }
+    void close() noexcept override {}
+};
+
+}  // namespace
+
+Error stopped(const Owner& owner) {
+    const std::string reason = fmt::format("plugin {} is being stopped", owner.name);
+    return Error(Errc::unavailable, "plugin-disabled", reason)
+        .with("reason", http::json_quoted(reason))
+        .with_header("Retry-After", "1");
+}
 
 Call::Call(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const RouteTable> table,
            const Match& match, std::string_view principal, bool trusted)
@@ -116,12 +147,34 @@ bool Call::may(Permission permission, std::string_view /*resource*/) const {
 
 void Call::answer(Response&& response) noexcept {
     apply_conditions(exchange_->head(), response);
+    if (auto* generator = std::get_if<Generator>(&response.body)) {
+        response.body = HeldGenerator{shared_from_this(), std::move(*generator)};
+    }
     exchange_->answer(std::move(response));
 }
 
 void Call::answer_problem(const Error& error) noexcept {
     if (!error.internal().empty()) log(Level::warning, error.internal());
     exchange_->answer(http::problem(error, id()));
+}
+
+// Also where nobody waits any more: an answer is what lets the exchange go.
+void Call::answer_gone() noexcept {
+    exchange_->answer(http::problem(stopped(*endpoint_->owner), id()));
+}
+
+void Call::withdraw() noexcept {
+    const auto keep = shared_from_this();  // the answer may leave, and end it, at once
+    unsigned seen = phase_.load();
+    while ((seen & (kRunning | kAnswered)) == 0) {
+        if (phase_.compare_exchange_weak(seen, seen | kAnswered)) return answer_gone();
+    }
+}
+
+void Call::ended() noexcept {
+    // Only a prompt handler can have put its Reply where the host cannot reach it.
+    if (!std::holds_alternative<PromptHandler>(endpoint_->handler)) return;
+    if ((phase_.load() & kUsed) == 0) pass_.set_aside();
 }
 
 void Call::answer_internal_error(std::string_view what) noexcept {
@@ -141,40 +194,51 @@ void Call::log(Level level, std::string_view message) const noexcept {
 
 void Call::send(Response&& response) noexcept {
     const auto keep = std::move(self_);
-    phase_.fetch_or(kAnswered);
+    if ((phase_.fetch_or(kAnswered | kUsed) & kAnswered) != 0) return;
+    if (!is_live()) return answer_gone();
     answer(std::move(response));
 }
 
 void Call::fail(const Error& error) noexcept {
     const auto keep = std::move(self_);
-    phase_.fetch_or(kAnswered);
+    if ((phase_.fetch_or(kAnswered | kUsed) & kAnswered) != 0) return;
+    if (!is_live()) return answer_gone();
     answer_problem(error);
 }
 
 std::shared_ptr<EventStream> Call::stream(StreamHead head) noexcept {
     const auto keep = std::move(self_);
-    phase_.fetch_or(kAnswered);
-    return exchange_->stream(std::move(head));
+    const bool ours = (phase_.fetch_or(kAnswered | kUsed) & kAnswered) == 0;
+    if (ours && is_live()) return exchange_->stream(std::move(head));
+    if (ours) answer_gone();
+    return std::make_shared<EndedStream>();
 }
 
 void Call::drop() noexcept {
     const auto keep = std::move(self_);
     // While the handler runs this may be its own Reply unwinding: what it throws is the answer.
-    if ((phase_.fetch_or(kDropped) & kRunning) != 0) return;
+    if ((phase_.fetch_or(kDropped | kUsed) & kRunning) != 0 || !claim()) return;
+    if (!is_live()) return answer_gone();
     answer_internal_error("the reply was dropped without an answer");
 }
 
 void Call::end_handler(const Error* thrown, std::string_view foreign) noexcept {
     const unsigned before = phase_.fetch_and(~kRunning);
-    const bool ours = (before & kDropped) != 0;
-    if (thrown != nullptr && ours) {
+    if ((before & kDropped) == 0) {
+        // The reply went elsewhere first and answers, or has answered, on its own.
+        if (thrown != nullptr || !foreign.empty()) {
+            log(Level::error, thrown != nullptr ? thrown->what() : foreign);
+        }
+        return;
+    }
+    if (!claim()) return;
+    if (thrown != nullptr) {
         answer_problem(*thrown);
-    } else if (ours) {
+    } else if (!is_live()) {
+        answer_gone();
+    } else {
         answer_internal_error(foreign.empty() ? "the reply was dropped without an answer"
                                               : foreign);
-    } else if (thrown != nullptr || !foreign.empty()) {
-        // The reply went elsewhere first and answers, or has answered, on its own.
-        log(Level::error, thrown != nullptr ? thrown->what() : foreign);
     }
 }
 

@@ -17,8 +17,12 @@
 
 namespace larder::routing {
 
+// 503 plugin-disabled, for what comes or waits while the plugin is being stopped.
+Error stopped(const Owner& owner);
+
 // Held by the exchange until it has ended and by the Reply until it is used, whichever is later; so
-// the gate's pass, which it holds too, covers the handler, the Reply and the answer's body.
+// the gate's pass, which it holds too, covers the handler, the Reply and the answer's body. Once
+// the exchange has ended, a Reply that is still unused holds the pass set aside.
 class Call final : public Request, public PendingReply, public std::enable_shared_from_this<Call> {
 public:
     Call(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const RouteTable> table,
@@ -26,7 +30,19 @@ public:
 
     // Decodes parameters and query; throws Error{bad_request} naming what is malformed or unknown.
     void decode(const Match& match);
-    void hold(Gate::Pass pass) noexcept { pass_ = std::move(pass); }
+    void hold(Gate::Pass pass) noexcept {
+        pass_ = std::move(pass);
+        life_ = endpoint_->owner->life.load(std::memory_order_acquire);
+    }
+    // Whether the plugin's code may still be called for it. [any]
+    bool is_live() const noexcept {
+        return endpoint_->owner->life.load(std::memory_order_acquire) == life_;
+    }
+    bool is_answered() const noexcept { return (phase_.load() & kAnswered) != 0; }
+    // The plugin is cut off: who waits for a Reply that it keeps is answered 503; what runs or has
+    // been answered already is left to the front, which cuts it. [io]
+    void withdraw() noexcept;
+    void ended() noexcept;  // the exchange is over, only a Reply may be left [io]
     const Endpoint& endpoint() const noexcept { return *endpoint_; }
     http::Exchange& exchange() const noexcept { return *exchange_; }
 
@@ -57,15 +73,18 @@ public:
     void drop() noexcept override;
 
 private:
+    bool claim() noexcept { return (phase_.fetch_or(kAnswered) & kAnswered) == 0; }
     void answer(Response&& response) noexcept;
     void answer_problem(const Error& error) noexcept;
+    void answer_gone() noexcept;
     void answer_internal_error(std::string_view what) noexcept;
     void begin_handler() noexcept { phase_.fetch_or(kRunning); }
     void end_handler(const Error* thrown, std::string_view foreign) noexcept;
     void log(Level level, std::string_view message) const noexcept;
 
-    // What became of the Reply while its handler may still be running.
-    static constexpr unsigned kRunning = 1, kDropped = 2, kAnswered = 4;
+    // The handler runs; the Reply was dropped; somebody has taken the right to answer; the Reply
+    // was used or dropped.
+    static constexpr unsigned kRunning = 1, kDropped = 2, kAnswered = 4, kUsed = 8;
 
     const std::shared_ptr<http::Exchange> exchange_;
     const std::shared_ptr<const RouteTable> table_;  // keeps endpoint_
@@ -78,7 +97,8 @@ private:
     mutable std::deque<std::string> joined_;  // of repeated headers; only the handler's thread
     std::shared_ptr<Call> self_;              // the Reply's hold
     std::atomic<unsigned> phase_{0};
-    Gate::Pass pass_;
+    std::uint32_t life_ = 0;  // of the owner, when this began
+    Gate::Pass pass_;         // only the reactor, once it is held
 };
 
 template <class F> void Call::guarded(F&& body) noexcept {

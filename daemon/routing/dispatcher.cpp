@@ -155,11 +155,7 @@ http::BodyPlan Dispatcher::begin_call(const std::shared_ptr<Call>& call, const M
     const Endpoint& endpoint = call->endpoint();
     const http::Head& head = call->exchange().head();
     Gate::Pass pass = endpoint.owner->gate.enter();
-    if (!pass) {
-        throw Error(Errc::unavailable, "plugin-disabled",
-                    fmt::format("{} is being stopped", endpoint.owner->name))
-            .with_header("Retry-After", "1");
-    }
+    if (!pass) throw stopped(*endpoint.owner);
     call->hold(std::move(pass));
     if (has_body(head)) check_media_type(endpoint, head);
     check_length(endpoint, head);
@@ -176,13 +172,16 @@ http::BodyPlan Dispatcher::begin_call(const std::shared_ptr<Call>& call, const M
 void Dispatcher::run(const std::shared_ptr<http::Exchange>& exchange) {
     const auto call = std::static_pointer_cast<Call>(exchange->attachment);
     const Endpoint& endpoint = call->endpoint();
+    if (!call->is_live()) return call->withdraw();
     if (const auto* prompt = std::get_if<PromptHandler>(&endpoint.handler)) {
         call->guarded([&] { (*prompt)(*call, call->make_reply()); });
         return;
     }
     const bool posted = workers_.post([call, &endpoint] {
         call->guarded([&] {
+            if (call->is_answered()) return;  // it was withdrawn while it waited for a worker
             Reply reply = call->make_reply();
+            if (!call->is_live()) throw stopped(*endpoint.owner);
             Response response = std::get<BlockingHandler>(endpoint.handler)(*call);
             std::move(reply).send(std::move(response));
         });
@@ -190,10 +189,17 @@ void Dispatcher::run(const std::shared_ptr<http::Exchange>& exchange) {
     if (!posted) call->make_reply().fail(queue_full());
 }
 
+bool Dispatcher::withdraw(http::Exchange& exchange, const Owner& owner) noexcept {
+    auto* const call = static_cast<Call*>(exchange.attachment.get());
+    if (call == nullptr || call->endpoint().owner != &owner) return false;
+    call->withdraw();
+    return true;
+}
+
 void Dispatcher::ended(const http::Ended& ended) noexcept {
-    const Call* call = ended.exchange != nullptr
-                           ? static_cast<const Call*>(ended.exchange->attachment.get())
-                           : nullptr;
+    Call* const call =
+        ended.exchange != nullptr ? static_cast<Call*>(ended.exchange->attachment.get()) : nullptr;
+    if (call != nullptr) call->ended();
     observer_(ended, call != nullptr ? &call->endpoint() : nullptr,
               call != nullptr ? call->principal() : std::string_view{});
 }

@@ -35,6 +35,9 @@ public:
     Dispatcher(std::size_t reactors, jobs::WorkerPool& workers, Observer observer);
 
     void set_view(std::size_t reactor, View view);  // on that reactor, or before it starts
+    // Whether an exchange is one of this owner's, which is cut off: if it only waits for a Reply it
+    // is answered here; whatever is left of it the front is to cut. [io]
+    static bool withdraw(http::Exchange& exchange, const Owner& owner) noexcept;
 
     http::BodyPlan begin(const std::shared_ptr<http::Exchange>& exchange) override;
     void run(const std::shared_ptr<http::Exchange>& exchange) override;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -25,6 +26,9 @@ struct Owner {
     std::string name;  // "kv", or "larderd" for the daemon's own
     Gate gate;
     Log* log = nullptr;
+    // Raised when the plugin is cut off: what was begun in an earlier life calls it no more, and
+    // its Replies are inert. [any]
+    std::atomic<std::uint32_t> life{0};
 };
 
 // A new one; kept where a leak checker finds it. [any]

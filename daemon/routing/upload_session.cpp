@@ -68,6 +68,7 @@ void UploadSession::open() {
         const std::scoped_lock lock(mutex_);
         if (aborted_) throw Error(Errc::bad_request, "bad-request", "the body was cut");
     }
+    if (!call_->is_live()) throw stopped(*call_->endpoint().owner);
     upload_ = std::get<UploadHandler>(call_->endpoint().handler)(*call_, call_->cancel());
     if (!upload_) throw Error(Errc::internal, "internal", "the upload could not be begun");
     reply_.emplace(std::move(reply));
@@ -84,7 +85,7 @@ void UploadSession::step() {
         bool resume = false;
         {
             const std::scoped_lock lock(mutex_);
-            if (aborted_) break;
+            if (aborted_ || !call_->is_live()) break;
             if (chunks_.empty()) {
                 if (!trailers_) return;
                 break;
@@ -105,7 +106,7 @@ void UploadSession::step() {
     }
     const auto finish = [this]() -> std::optional<Headers> {
         const std::scoped_lock lock(mutex_);
-        if (aborted_) return std::nullopt;
+        if (aborted_ || !call_->is_live()) return std::nullopt;
         return std::exchange(trailers_, std::nullopt);
     };
     Reply reply = std::move(*reply_);

@@ -1,6 +1,5 @@
 #include "system/signals.hpp"
 
-#include <unistd.h>
 #include <csignal>
 #include <initializer_list>
 
@@ -31,7 +30,5 @@ Signal wait_for_signal() {
     }
     return signal == SIGHUP ? Signal::reload : Signal::stop;
 }
-
-void ask_to_stop() { kill(getpid(), SIGTERM); }
 
 }  // namespace larder::system

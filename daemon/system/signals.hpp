@@ -10,7 +10,4 @@ void block_signals();
 enum class Signal { stop = 1, reload };
 Signal wait_for_signal();  // [control]
 
-// Makes wait_for_signal() return `stop`. [any]
-void ask_to_stop();
-
 }  // namespace larder::system

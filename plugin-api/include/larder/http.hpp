@@ -33,7 +33,7 @@ enum class Permission : std::uint8_t { open = 1, read, write, execute, admin };
 // Name and value; the host refuses CR, LF and NUL in either, so that nothing splits an answer.
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
-// Set when the client has left, the deadline has passed, or the plugin drains.
+// Set when the client has left or is cut, as it is when the plugin's time to drain is over.
 class Cancel {
 public:
     virtual bool cancelled() const noexcept = 0;  // [any]
@@ -124,7 +124,8 @@ public:
 
 struct StreamHead {
     Headers headers;
-    std::function<void()> writable, closed;  // [io]; never from inside send(); none after drain
+    // Never from inside send(), never once stop() is called. [io]
+    std::function<void()> writable, closed;
 };
 
 // The host's side of a Reply; plugins use Reply.

@@ -4,11 +4,19 @@
 //   judge the file → load → create → configure → start → (serving) → drain → stop → destroy
 //
 // All of it on one control thread per plugin, named after it. The library stays loaded to the end.
+// Threads that a plugin starts must be over when stop() returns. They bear its id, as threads begun
+// in start() do by themselves, or a name that begins with "<id>-" or "larder-<id>": so the host
+// sees those that were left behind, and does not free under them what they use.
 //
 // Drain. Before stop(), the host closes the routes, calls drain(), and waits, at most
-// daemon.drain_timeout, until no handler, Reply, EventStream, Upload or lease of this plugin lives.
-// After that Replies and streams go inert. So nothing of the host is freed under a plugin, nor of a
-// plugin under the host.
+// daemon.drain_timeout, until no handler, Reply, EventStream, Upload, task or lease of this plugin
+// lives. What is left then is cut off: no handler, take(), finish(), generator or task is begun any
+// more, Cancels are set, uploads are aborted, streams end and say so, answers under way are cut,
+// and who waits for a Reply that was parked gets 503. Such Replies and streams are inert from there
+// on: harmless, without effect, even after the plugin is gone. Only a call that does not return
+// within daemon.stop_timeout keeps the plugin from being stopped, and a lease that another plugin
+// holds. Handlers are destroyed before stop() is called. So nothing of the host is freed under a
+// plugin, nor of a plugin under the host.
 #pragma once
 
 #include <cstddef>
@@ -43,6 +51,20 @@ protected:
     ~Plugin() = default;  // destroyed by its own library
 };
 
+// The extension "larder.reloadable/1": takes changed live settings while it runs. A plugin that
+// reads them by Host::settings() whenever it needs them wants no such thing.
+class Reloadable {
+public:
+    // `now` is the whole section; Host::settings() shows it when this has returned. Throws Error to
+    // refuse: then the whole reload is undone, by calls with the former values. May be called with
+    // what is in force already. [control]
+    virtual void reload(const Settings& now) = 0;
+
+protected:
+    ~Reloadable() = default;
+};
+inline constexpr std::string_view kReloadable = "larder.reloadable/1";
+
 // A setting, declared as data: checking, documentation and the commented .ini need no code of the
 // plugin. `least` and `most` may be null.
 struct Setting {
@@ -52,7 +74,7 @@ struct Setting {
     const char* least;
     const char* most;
     const char* says;  // one sentence for the admin
-    bool live;         // may change while running
+    bool live;         // may change while running, see Reloadable
     bool secret;       // masked wherever it is shown
 };
 
