@@ -213,15 +213,16 @@ void AdminRoutes::declare(Routes& routes) {
     routes.blocking(
         get("/api/config", Permission::admin, "Settings in force and their origin", kConfigSchema),
         bind(&AdminRoutes::configuration));
-    routes.blocking({.method = Method::post,
-                     .pattern = "/api/reload",
-                     .permission = Permission::admin,
-                     .summary = "Read the configuration anew and apply what may change while "
-                                "running",
-                     .media_types = "application/json",
-                     .answer_schema = kReloadSchema,
-                     .problems = kReloadProblems},
-                    bind(&AdminRoutes::reload));
+    routes.prompt({.method = Method::post,
+                   .pattern = "/api/reload",
+                   .permission = Permission::admin,
+                   .summary = "Read the configuration anew and apply what may change while running",
+                   .media_types = "application/json",
+                   .answer_schema = kReloadSchema,
+                   .problems = kReloadProblems},
+                  [this](const Request&, Reply reply) {
+                      beside(std::move(reply), [this] { return reload(); });
+                  });
     declare_actions(routes);
     Route metrics =
         get("/metrics", Permission::read, "Counters and histograms, for Prometheus", {});
@@ -240,16 +241,18 @@ void AdminRoutes::declare_actions(Routes& routes) {
                      "Stop a plugin and start it with its settings read anew"},
           std::tuple{"/api/plugins/{name}/reset", Action::reset,
                      "Take an earlier choice back: its file says whether it runs"}}) {
-        routes.blocking(
-            {.method = Method::post,
-             .pattern = pattern,
-             .permission = Permission::admin,
-             .summary = summary,
-             .media_types = "application/json",
-             .parameters = kPluginParameters,
-             .answer_schema = kPluginSchema,
-             .problems = kActionProblems},
-            [this, action = action](const Request& request) { return act(request, action); });
+        routes.prompt({.method = Method::post,
+                       .pattern = pattern,
+                       .permission = Permission::admin,
+                       .summary = summary,
+                       .media_types = "application/json",
+                       .parameters = kPluginParameters,
+                       .answer_schema = kPluginSchema,
+                       .problems = kActionProblems},
+                      [this, action = action](const Request& request, Reply reply) {
+                          beside(std::move(reply), [this, name = std::string(request.param("name")),
+                                                    action] { return act(name, action); });
+                      });
     }
 }
 
@@ -333,8 +336,12 @@ Response AdminRoutes::plugins(const Request& request) const {
 }
 
 Response AdminRoutes::plugin(const Request& request) const {
+    return record_of(request.param("name"));
+}
+
+Response AdminRoutes::record_of(std::string_view name) const {
     for (const PluginStatus& plugin : sources_.plugins.status()) {
-        if (plugin.name == request.param("name")) {
+        if (plugin.name == name) {
             return json(describe_plugin(plugin, sources_.configuration()));
         }
     }
@@ -342,13 +349,27 @@ Response AdminRoutes::plugin(const Request& request) const {
 }
 
 // The plugin's record, as it stands when the walk is over.
-Response AdminRoutes::act(const Request& request, plugin_host::Action action) {
-    try {
-        sources_.plugins.act(request.param("name"), action);
-    } catch (const config::ConfigError& error) {
-        throw unprocessable(error);
-    }
-    return plugin(request);
+Response AdminRoutes::act(const std::string& name, plugin_host::Action action) {
+    sources_.plugins.act(name, action);
+    return record_of(name);
+}
+
+// Neither waits for a worker nor takes one from those who do. A throw that is no Error drops the
+// Reply, which is a 500.
+void AdminRoutes::beside(Reply reply, std::function<Response()> work) {
+    auto task = [reply = std::move(reply), work = std::move(work)]() mutable {
+        try {
+            std::move(reply).send(work());
+        } catch (const config::ConfigError& error) {
+            std::move(reply).fail(unprocessable(error));
+        } catch (const Error& error) {
+            std::move(reply).fail(error);
+        }
+    };
+    if (sources_.workers.post_beside(std::move(task))) return;
+    throw Error(Errc::unavailable, "overloaded",
+                "too many plugins are being started and stopped; try again later")
+        .with_header("Retry-After", "1");
 }
 
 Response AdminRoutes::limits(const Request& /*request*/) const {
@@ -404,7 +425,7 @@ Response AdminRoutes::configuration(const Request& /*request*/) const {
     return json(body);
 }
 
-Response AdminRoutes::reload(const Request& /*request*/) {
+Response AdminRoutes::reload() {
     const auto rows = [](const std::vector<config::Change>& changes) {
         Array array;
         for (const config::Change& change : changes) {
@@ -416,15 +437,11 @@ Response AdminRoutes::reload(const Request& /*request*/) {
         }
         return array;
     };
-    try {
-        const config::Changes changes = sources_.reload();
-        Object body = object();
-        body.set("applied", rows(changes.applied));
-        body.set("needs_restart", rows(changes.needs_restart));
-        return json(body);
-    } catch (const config::ConfigError& error) {
-        throw unprocessable(error);
-    }
+    const config::Changes changes = sources_.reload();
+    Object body = object();
+    body.set("applied", rows(changes.applied));
+    body.set("needs_restart", rows(changes.needs_restart));
+    return json(body);
 }
 
 Response AdminRoutes::metrics(const Request& request) const {
