@@ -237,19 +237,25 @@ public:
         start();
         ctl({"kv", "set", "w", "before", "0"});
         const std::string since = version();
-        Ran seen;
+        const std::string out = folder_ / "seen";
+        Ran ended;
         std::thread watcher([&] {
-            seen = ctl({"kv", "watch", "w", "--since", since, "--count", "3"});
+            ended =
+                run({"sh", "-c", R"(out=$1; shift; exec "$@" >"$out")", "sh", out, binary(),
+                     "--socket", socket(), "kv", "watch", "w", "--since", since, "--count", "3"});
         });
         ctl({"kv", "set", "w", "first", "1"});
         ctl({"kv", "delete", "w", "first"});
+        const bool saw_two = eventually(
+            [&] { return fs::exists(out) && read_file(out) == "set first 1\ndelete first\n"; });
         daemon_->stop();
         start();
         ctl({"kv", "set", "w", "second", R"({"a":[1,2]})"});
         watcher.join();
-        CPPUNIT_ASSERT_EQUAL_MESSAGE(seen.err, 0, seen.exit);
+        CPPUNIT_ASSERT(saw_two);
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.err, 0, ended.exit);
         CPPUNIT_ASSERT_EQUAL(std::string("set first 1\ndelete first\nset second {\"a\":[1,2]}\n"),
-                             seen.out);
+                             read_file(out));
     }
 
     void checks_and_explains_files() {
