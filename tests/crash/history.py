@@ -214,14 +214,20 @@ class History:
                     found[bucket] = json.load(text)
         return found
 
+    def agrees_with(self, files):
+        """Whether what the last check was shown is what check_files() found, deadlines apart."""
+        def lasting(contents):
+            return {(bucket, name): value for bucket in BUCKETS
+                    for name, value in contents[bucket].items()
+                    if self.keys[bucket, name].base.ttl is None}
+        return lasting(files) == lasting(self.contents)
+
     # ---- one bucket
 
     def _check_bucket(self, client, bucket, row, cut):
         whole = client.request("GET", f"/api/kv/{bucket}?all=true")
         if whole.status == 404:
             contents, listed, revision = {}, {}, 0
-            if bucket == REMOVABLE:  # what was given is not forgotten: the next one must be higher
-                revision = max([self.floor[bucket], *self.given[bucket]])
         else:
             epoch, revision = whole.revision()
             self._check_epoch(bucket, epoch, cut)
@@ -243,6 +249,8 @@ class History:
         for key in keys:
             self._close(key, *found[key.name])
         highest = max(self.given[bucket], default=0)
+        if whole.status == 404 and bucket == REMOVABLE:
+            revision = max(highest, self.floor[bucket])  # not told; what comes next must be higher
         if revision < highest or revision < self.floor[bucket]:
             raise Failed(f"{bucket}: is at revision {revision}; {highest} was given before, and "
                          f"the last restart showed {self.floor[bucket]}: revisions went back")
@@ -351,7 +359,7 @@ class History:
     def _close(key, found, present):
         """The books of the cycle are closed; what has expired is nothing from now on."""
         if not present and found.value is not None:
-            gone = Write(found.n, None)
+            gone = Write(found.n, None, ttl=found.ttl)  # perhaps not swept yet
             gone.revision, gone.acked = found.revision or 0, found.acked
             found = gone
         key.base = found
