@@ -428,7 +428,8 @@ class Planner:
                 told = [n for n in names if cursor is None or n in found
                         or (there[n].revision or since + 1) <= since]
                 _judge_items(body["items"], told[:limit], there, values)
-                if (body["next"] is None) != (len(told) <= limit):
+                more = {len(told) > limit, len(told) > limit or len(names) > len(told)}
+                if (body["next"] is not None) not in more:
                     raise Mismatch(f"next is {body['next']}; {len(told)} keys, limit {limit}")
                 self.cursor = None
                 if body["next"] is not None:
