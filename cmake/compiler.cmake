@@ -28,10 +28,6 @@ if(LARDER_SANITIZE)
     if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         # g++ 12 with a sanitizer takes std::regex's own members for uninitialized
         add_compile_options(-Wno-maybe-uninitialized)
-        if(LARDER_SANITIZE MATCHES thread)
-            # Asio's fences are not modelled; it locks as well, so nothing is missed by that.
-            add_compile_options(-Wno-tsan)
-        endif()
     endif()
 endif()
 if(LARDER_FUZZ)

@@ -1,18 +1,11 @@
-# How a plugin's library is linked: loaded by the daemon, exporting its entry alone, with no symbol left
-# open, so that a mistake shows when it is built and not at its first use.
+# How the plugins of this tree are built: as strangers build theirs, and laid where the daemon beside them
+# looks.
+include(${CMAKE_CURRENT_LIST_DIR}/../plugin-api/cmake/LarderPlugin.cmake)
 add_custom_target(plugins)  # all that ship with the daemon
 
 function(larder_plugin_target name)
-    add_library(${name} MODULE ${ARGN})
-    set_target_properties(${name} PROPERTIES
-        PREFIX ""
-        LIBRARY_OUTPUT_DIRECTORY ${LARDER_PLUGIN_OUTPUT_DIRECTORY})
-    target_link_libraries(${name} PRIVATE larder_contract Boost::headers)
-    target_link_options(${name} PRIVATE
-        -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/plugin.map)
-    if(NOT LARDER_SANITIZE)  # a sanitizer's runtime is the executable's
-        target_link_options(${name} PRIVATE -Wl,-z,defs)
-    endif()
+    larder_add_plugin(${name} ${ARGN})
+    set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${LARDER_PLUGIN_OUTPUT_DIRECTORY})
     add_dependencies(plugins ${name})
-    set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/plugin.map)
+    install(TARGETS ${name} LIBRARY DESTINATION lib/larder/plugins COMPONENT daemon)
 endfunction()

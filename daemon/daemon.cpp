@@ -94,16 +94,8 @@ std::shared_ptr<const access::Access> access_of(const config::Configuration& con
         if (host == "0.0.0.0" || host == "::" || host == "*") policy.any_address = true;
         policy.own_hosts.push_back(host);
     }
-    const auto lower_list = [&](const char* key) {
-        auto list = http->list(key);
-        for (auto& text : list) {
-            std::transform(text.begin(), text.end(), text.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-        }
-        return list;
-    };
-    policy.allowed_hosts = lower_list("allowed_hosts");
-    policy.allowed_origins = lower_list("allowed_origins");
+    policy.allowed_hosts = http->list("allowed_hosts");
+    policy.allowed_origins = http->list("allowed_origins");
     return std::make_shared<access::Access>(std::move(policy));
 }
 

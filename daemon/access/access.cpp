@@ -16,7 +16,16 @@ std::string lower(std::string_view text) {
     return out;
 }
 
+void lower_all(std::vector<std::string>& texts) {
+    for (auto& text : texts) text = lower(text);
+}
+
 }  // namespace
+
+Access::Access(Policy policy) : policy_(std::move(policy)) {
+    lower_all(policy_.allowed_hosts);
+    lower_all(policy_.allowed_origins);
+}
 
 std::string host_of(std::string_view authority) {
     if (authority.starts_with('[')) {

@@ -32,7 +32,7 @@ struct Policy {
 // Each reactor keeps a copy of its own. [io]
 class Access {
 public:
-    explicit Access(Policy policy) : policy_(std::move(policy)) {}
+    explicit Access(Policy policy);
 
     // 421 for a Host that is not ours, 403 for a change that another site's page asks for.
     std::optional<Refusal> judge_site(const http::Head& head, const http::Peer& peer,
@@ -46,7 +46,7 @@ private:
     bool is_own_host(std::string_view authority) const;
     bool is_local_admin(const http::Peer& peer) const noexcept;
 
-    const Policy policy_;
+    Policy policy_;                 // constant after construction
     mutable std::string last_own_;  // the authority judged ours last: clients repeat theirs
 };
 

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <fstream>
 #include <sstream>
 #include <tuple>
@@ -17,6 +16,7 @@
 #include "routing/route_table.hpp"
 #include "storage-kit/cursor.hpp"
 #include "storage-kit/json.hpp"
+#include "storage-kit/query.hpp"
 #include "system/descriptors.hpp"
 
 namespace larder::admin {
@@ -63,24 +63,8 @@ std::uint64_t resident_bytes(std::string_view what) {
 template <class Item, class NameOf, class Shown>
 Response page(const Request& request, std::string_view kind, const std::vector<Item>& items,
               NameOf name_of, Shown shown) {
-    std::size_t limit = 100;
-    if (const auto text = request.query("limit")) {
-        const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
-        if (error != std::errc() || end != text->data() + text->size() || limit < 1 ||
-            limit > 1000) {
-            throw Error(Errc::bad_request, "invalid-parameter", "limit is 1 to 1000")
-                .with("parameter", "\"limit\"");
-        }
-    }
-    std::string after;
-    if (const auto text = request.query("cursor")) {
-        const auto position = storage::decode_cursor(kind, *text);
-        if (!position) {
-            throw Error(Errc::bad_request, "invalid-cursor",
-                        "the cursor is not one that this list gave; begin without one");
-        }
-        after = *position;
-    }
+    const std::size_t limit = storage::limit_of(request);
+    const std::string after = storage::after_of(request, kind);
     Array rows;
     std::string last;
     Object body = object();
@@ -353,8 +337,8 @@ Response AdminRoutes::limits(const Request& /*request*/) const {
                                     static_cast<std::size_t>(http->integer("max_connections"))));
     body.set("worker_threads", daemon->integer("worker_threads"));
     body.set("worker_queue", daemon->integer("worker_queue"));
-    body.set("list_limit", 1000);
-    body.set("list_limit_default", 100);
+    body.set("list_limit", storage::kMaxLimit);
+    body.set("list_limit_default", storage::kDefaultLimit);
     body.set("json_depth", storage::json::kMaxDepth);
     Object plugins = object();
     Array routes;

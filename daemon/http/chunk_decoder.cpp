@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "http/http.hpp"
+
 namespace larder::http {
 
 namespace {

@@ -48,7 +48,7 @@ Connection::Connection(std::shared_ptr<Reactor> reactor, int fd, int family, Pee
                        SslPointer ssl)
     : reactor_(std::move(reactor)),
       peer_(std::move(peer)),
-      transport_(reactor_->io(), fd, family, std::move(ssl)) {}
+      transport_(reactor_->poller(), fd, family, std::move(ssl), *this) {}
 
 Connection::~Connection() = default;
 
@@ -58,7 +58,7 @@ void Connection::start(bool turn_away) {
     if (transport_.secure()) {
         phase_ = Phase::handshake;
         wait_for(Wait::handshake, reactor_->options().head_timeout);
-        transport_.handshake(*this);
+        transport_.handshake();
         return;
     }
     on_handshake(Event::ok);
@@ -221,7 +221,7 @@ void Connection::want_read() {
     if (reading_ || phase_ == Phase::closed || phase_ == Phase::handshake) return;
     if (phase_ == Phase::lingering) {
         reading_ = true;
-        transport_.wait_readable(*this);
+        transport_.wait_readable();
         return;
     }
     if (end_seen_) return;
@@ -242,7 +242,7 @@ void Connection::want_read() {
 void Connection::read(Target target, std::span<char> into) {
     target_ = target;
     reading_ = true;
-    transport_.read(*this, into);
+    transport_.read(into);
 }
 
 // No exchange lives: the buffer may be moved, grown up to the longest head, and shrunk when idle.

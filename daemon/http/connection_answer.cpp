@@ -136,7 +136,7 @@ void Connection::send_on() {
             wait_for(Wait::write, reactor_->options().body_timeout);
             if (!writing_) {
                 writing_ = true;
-                transport_.wait_writable(*this);
+                transport_.wait_writable();
             }
             return pull_generator();
         case Outgoing::Progress::starved: wait_for_nothing(); return pull_generator();
@@ -207,7 +207,7 @@ void Connection::flush_stream() {
             wait_for(Wait::write, reactor_->options().body_timeout);
             if (!writing_) {
                 writing_ = true;
-                transport_.wait_writable(*this);
+                transport_.wait_writable();
             }
             return;
     }

@@ -6,6 +6,8 @@
 #include <array>
 #include <charconv>
 
+#include "http/http.hpp"
+
 namespace larder::http {
 
 namespace {

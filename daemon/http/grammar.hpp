@@ -23,7 +23,6 @@ bool is_decimal(char c) noexcept;
 bool is_hex(char c) noexcept;
 char lower(char c) noexcept;  // ASCII
 bool is_token_byte(char c) noexcept;
-bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept;  // ASCII [any]
 // uri-host [":" port], without user information (RFC 9110 §7.2). [any]
 bool is_authority(std::string_view text) noexcept;
 

@@ -22,6 +22,9 @@
 
 namespace larder::http {
 
+// ASCII letters alone, as HTTP's names and tokens have it. [any]
+bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept;
+
 struct Field {
     std::string_view name, value;  // as sent; value without surrounding white space
 };

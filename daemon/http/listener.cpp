@@ -22,8 +22,6 @@
 
 namespace larder::http {
 
-namespace asio = boost::asio;
-
 namespace {
 
 constexpr int kBacklog = 4096;
@@ -129,7 +127,6 @@ Listener::Listener(const ListenerSpec& spec) : tls_(spec.tls), inherited_(spec.i
 }
 
 Listener::~Listener() {
-    watch_.reset();  // closes fd_ when it watched it
     if (fd_ >= 0) ::close(fd_);
     if (spare_ >= 0) ::close(spare_);
     if (owns_path_) ::unlink(path_.c_str());
@@ -197,47 +194,55 @@ void Listener::start(Reactor& reactor, Take take, std::function<std::string()> r
     take_ = std::move(take);
     refusal_ = std::move(refusal);
     spare_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-    pause_ = std::make_unique<asio::steady_timer>(reactor.io());
-    watch_ = std::make_unique<asio::posix::stream_descriptor>(reactor.io(), std::exchange(fd_, -1));
-    wait();
+    watch();
 }
 
 void Listener::stop() {
-    if (!watch_) return;
+    if (reactor_ == nullptr || fd_ < 0) return;
     // What waits at a socket of our own would be reset with it; at an inherited one it waits for
     // the next daemon.
     if (!inherited_) accept_some(kBacklog);
-    pause_.reset();
-    watch_.reset();
+    unwatch();
+    ::close(std::exchange(fd_, -1));
     if (owns_path_) ::unlink(path_.c_str());
     owns_path_ = false;
 }
 
-void Listener::wait() {
-    watch_->async_wait(asio::posix::stream_descriptor::wait_read,
-                       [this](const boost::system::error_code& error) {
-                           if (error || !watch_) return;
-                           if (accept_some(kTurn)) {
-                               wait();
-                           } else {
-                               rest();
-                           }
-                       });
+// By level, not by edge: a turn need not take all that waits.
+void Listener::watch() {
+    watched_ = reactor_->poller().add(fd_, EPOLLIN, *this);
+    if (!watched_) rest();
 }
 
 void Listener::rest() {
-    pause_->expires_after(kRest);
-    pause_->async_wait([this](const boost::system::error_code& error) {
-        if (!error && watch_) wait();
-    });
+    resting_ = true;
+    reactor_->hold_wheel(true);
+    reactor_->wheel().set(*this, Clock::now() + kRest);
+}
+
+void Listener::unwatch() {
+    if (watched_) reactor_->poller().remove(fd_, *this);
+    if (resting_) reactor_->hold_wheel(false);
+    watched_ = resting_ = false;
+    reactor_->wheel().remove(*this);
+}
+
+void Listener::on_events(std::uint32_t) noexcept {
+    if (accept_some(kTurn)) return;
+    unwatch();
+    rest();
+}
+
+void Listener::on_deadline() {
+    unwatch();
+    watch();
 }
 
 bool Listener::accept_some(int limit) {
     for (int i = 0; i < limit; ++i) {
         sockaddr_storage address{};
         socklen_t size = sizeof address;
-        const int fd = ::accept4(watch_->native_handle(), generic(&address), &size,
-                                 SOCK_NONBLOCK | SOCK_CLOEXEC);
+        const int fd = ::accept4(fd_, generic(&address), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
                 if (!refuse_one()) return false;
@@ -264,8 +269,7 @@ bool Listener::refuse_one() {
     if (spare_ < 0) spare_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (spare_ < 0) return false;
     ::close(std::exchange(spare_, -1));
-    const int fd =
-        ::accept4(watch_->native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd = ::accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         if (!tls_) {
             const std::string text = refusal_();

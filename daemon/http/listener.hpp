@@ -10,7 +10,7 @@
 #include <string>
 
 #include "http/http.hpp"
-#include "http/pch.hpp"
+#include "http/poller.hpp"
 #include "http/reactor.hpp"
 
 namespace larder::http {
@@ -39,7 +39,7 @@ private:
     Peer peer_;
 };
 
-class Listener {
+class Listener final : private Watched, private Timed {
 public:
     using Take = std::function<void(Accepted&&)>;
 
@@ -62,11 +62,14 @@ public:
 private:
     void bind_tcp(const std::string& address);
     void bind_unix(const std::string& path);
-    void wait();
+    void on_events(std::uint32_t events) noexcept override;
+    void on_deadline() override;  // after a rest
+    void watch();
+    void rest();  // and watch again later
+    void unwatch();
     // At most `limit`; false: come back later, there is no descriptor left.
     bool accept_some(int limit);
     bool refuse_one();
-    void rest();
 
     bool tls_;
     bool inherited_;
@@ -81,8 +84,7 @@ private:
     Take take_;
     std::function<std::string()> refusal_;
     int spare_ = -1;  // given up for a moment to accept and refuse when descriptors have run out
-    std::unique_ptr<boost::asio::posix::stream_descriptor> watch_;
-    std::unique_ptr<boost::asio::steady_timer> pause_;
+    bool watched_ = false, resting_ = false;
 };
 
 }  // namespace larder::http

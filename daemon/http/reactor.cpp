@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <csignal>
 #include <ctime>
 #include <exception>
@@ -16,8 +17,6 @@
 #include "larder/time.hpp"
 
 namespace larder::http {
-
-namespace asio = boost::asio;
 
 namespace {
 
@@ -47,10 +46,7 @@ Reactor::Reactor(std::size_t index, std::shared_ptr<Environment> environment,
     : index_(index),
       environment_(std::move(environment)),
       options_(options),
-      // Sockets and timers are touched by one thread alone; only posting comes from others.
-      io_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO),
       wheel_(Clock::now()),
-      timer_(io_),
       seed_(random_seed()) {}
 
 Reactor::~Reactor() = default;
@@ -73,9 +69,28 @@ void Reactor::work() {
     sigaddset(&pipe, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
     current_reactor = this;
-    const auto guard = asio::make_work_guard(io_);
-    io_.run();
+    while (!ending_) {
+        poller_.wait(until_due());
+        read_mail();
+        if (wheel_users_ == 0) continue;
+        const Clock::time_point now = Clock::now();
+        if (now < next_tick_) continue;
+        wheel_.advance(now);
+        next_tick_ = now + TimerWheel::kSlot;
+    }
     current_reactor = nullptr;
+}
+
+// How long the poller may wait; from here until read_mail() whoever posts must wake it.
+std::chrono::milliseconds Reactor::until_due() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!mail_.empty()) return std::chrono::milliseconds(0);
+        asleep_ = true;
+    }
+    if (wheel_users_ == 0) return std::chrono::milliseconds(-1);
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick_ - Clock::now());
+    return std::max(left, std::chrono::milliseconds(0));
 }
 
 void Reactor::stop() {
@@ -86,8 +101,7 @@ void Reactor::stop() {
             const std::lock_guard lock(mutex_);
             closed_ = true;
         }
-        timer_.cancel();
-        io_.stop();
+        ending_ = true;
     });
     thread_.join();
     // What came after the last reading is let go here; nobody is told any more.
@@ -97,21 +111,17 @@ void Reactor::stop() {
         closed_ = true;
         late.swap(mail_);
     }
-    // Completions of the operations that the cut aborted hold connections; let them go while the
-    // io_context stands.
-    io_.restart();
-    io_.poll();
 }
 
 bool Reactor::mail(std::shared_ptr<Mailed> to, std::uint64_t what) noexcept {
-    bool first = false;
+    bool asleep = false;
     {
         const std::lock_guard lock(mutex_);
         if (closed_) return false;
-        first = mail_.empty();
         mail_.push_back({std::move(to), what});
+        asleep = std::exchange(asleep_, false);
     }
-    if (first) asio::post(io_, [this] { read_mail(); });
+    if (asleep) poller_.wake();
     return true;
 }
 
@@ -122,6 +132,7 @@ bool Reactor::run(std::function<void()> call) {
 void Reactor::read_mail() {
     {
         const std::lock_guard lock(mutex_);
+        asleep_ = false;
         reading_.swap(mail_);
     }
     for (Mail& letter : reading_) {
@@ -153,10 +164,18 @@ std::uint64_t Reactor::random() noexcept {
 void Reactor::admit(std::shared_ptr<Resident> resident) {
     resident->place_ = residents_.size();
     residents_.push_back(std::move(resident));
-    if (ticking_) return;
-    ticking_ = true;
-    wheel_.advance(Clock::now());
-    tick();
+    hold_wheel(true);
+}
+
+void Reactor::hold_wheel(bool on) {
+    if (!on) {
+        --wheel_users_;
+        return;
+    }
+    if (wheel_users_++ > 0) return;
+    const Clock::time_point now = Clock::now();
+    wheel_.advance(now);  // it stood still
+    next_tick_ = now + TimerWheel::kSlot;
 }
 
 void Reactor::dismiss(Resident& resident) noexcept {
@@ -166,23 +185,11 @@ void Reactor::dismiss(Resident& resident) noexcept {
         residents_[place]->place_ = place;
     }
     residents_.pop_back();
+    hold_wheel(false);
     drop_load();
     if (!environment_->draining.load(std::memory_order_relaxed)) return;
     const std::lock_guard lock(environment_->mutex);
     environment_->one_less.notify_all();
-}
-
-void Reactor::tick() {
-    timer_.expires_after(TimerWheel::kSlot);
-    timer_.async_wait([this](const boost::system::error_code& error) {
-        if (error) return;
-        wheel_.advance(Clock::now());
-        if (residents_.empty()) {
-            ticking_ = false;
-            return;
-        }
-        tick();
-    });
 }
 
 void Reactor::for_each_resident(const std::function<void(Resident&)>& call) {

@@ -1,4 +1,4 @@
-// One I/O thread: its io_context, its mailbox, its timers, and the connections that live on it.
+// One I/O thread: its poller, its mailbox, its timers, and the connections that live on it.
 // Knows nothing of HTTP but the date.
 #pragma once
 
@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "http/http.hpp"
-#include "http/pch.hpp"
+#include "http/poller.hpp"
 #include "http/timer_wheel.hpp"
 
 namespace larder::http {
@@ -92,7 +92,7 @@ public:
     std::uint64_t requests() const noexcept { return requests_.load(std::memory_order_relaxed); }
 
     // ---- on the thread alone [io]
-    boost::asio::io_context& io() noexcept { return io_; }
+    Poller& poller() noexcept { return poller_; }
     TimerWheel& wheel() noexcept { return wheel_; }
     const Options& options() const noexcept { return options_; }
     void set_options(const Options& options) { options_ = options; }
@@ -105,6 +105,8 @@ public:
     // Where bytes are read to that nobody wants; shared, since what it holds is never looked at.
     std::span<char> nowhere() noexcept { return nowhere_; }
 
+    // The wheel turns while anybody is admitted, or holds it by this.
+    void hold_wheel(bool on);
     void admit(std::shared_ptr<Resident> resident);
     void dismiss(Resident& resident) noexcept;  // may destroy it when the caller lets go
     void begin_drain();                         // asks every resident
@@ -119,8 +121,8 @@ private:
 
     void work();
     void for_each_resident(const std::function<void(Resident&)>& call);
+    std::chrono::milliseconds until_due();
     void read_mail();
-    void tick();
 
     const std::size_t index_;
     const std::shared_ptr<Environment> environment_;
@@ -130,13 +132,15 @@ private:
     std::mutex mutex_;
     std::vector<Mail> mail_;  // guarded by mutex_
     bool closed_ = false;     // guarded by mutex_
+    bool asleep_ = false;     // guarded by mutex_: mail must wake the thread
 
     // Only the thread, once it runs.
     Options options_;
-    boost::asio::io_context io_;
+    Poller poller_;
     TimerWheel wheel_;
-    boost::asio::steady_timer timer_;
-    bool ticking_ = false;
+    Clock::time_point next_tick_;
+    std::size_t wheel_users_ = 0;
+    bool ending_ = false;
     std::vector<Mail> reading_;
     std::vector<std::shared_ptr<Resident>> residents_;
     std::int64_t date_second_ = -1;

@@ -10,6 +10,7 @@
 #include <iterator>
 
 #include "http/grammar.hpp"
+#include "http/http.hpp"
 #include "http/problem.hpp"
 
 namespace larder::http {

@@ -1,10 +1,9 @@
-// Plain reads go through Asio, which spares an epoll_ctl a request; everything else is a direct
-// call on the non-blocking descriptor, and Asio is asked to wait only when that says EAGAIN.
+// Every call goes straight to the non-blocking descriptor; the poller is only waited for when that
+// says EAGAIN, or has given less than it was asked for.
 #include "http/transport.hpp"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,12 +12,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <limits>
 #include <utility>
 
 namespace larder::http {
-
-namespace asio = boost::asio;
 
 using Event = TransportUser::Event;
 
@@ -28,91 +24,116 @@ constexpr std::size_t kRecord = 16384;  // one TLS record's worth of plain bytes
 constexpr std::size_t kFileSlice = std::size_t{1}
                                    << 20U;  // a turn of sendfile: others wait meanwhile
 
-Event event_of(const boost::system::error_code& error) noexcept {
-    if (!error) return Event::ok;
-    return error == asio::error::eof ? Event::end : Event::failed;
-}
-
 Written outcome(ssize_t result) noexcept {
     if (result >= 0) return {Written::State::some, static_cast<std::size_t>(result)};
     const bool again = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
     return {again ? Written::State::blocked : Written::State::failed};
 }
 
-std::shared_ptr<TransportUser> hold(TransportUser& user) { return user.shared_from_this(); }
-
 }  // namespace
 
 void FreeSsl::operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
 
-Transport::Transport(asio::io_context& io, int fd, int family, SslPointer ssl)
-    : socket_(io), ssl_(std::move(ssl)) {
-    boost::system::error_code ignored;  // the descriptor stays unusable and every call will say so
-    socket_.assign(asio::generic::stream_protocol(family, 0), fd, ignored);
-    if (ignored) ::close(fd);
-    socket_.native_non_blocking(true, ignored);
+Transport::Transport(Poller& poller, int fd, int family, SslPointer ssl, TransportUser& user)
+    : poller_(poller),
+      user_(user),
+      fd_(fd),
+      ssl_(std::move(ssl)),
+      // On a Unix socket a read also ends where descriptors were passed along.
+      stops_short_(family == AF_UNIX) {
     if (ssl_) SSL_set_fd(ssl_.get(), fd);
+    const std::uint32_t events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    if (poller_.add(fd, events, *this)) return;
+    ::shutdown(fd, SHUT_RDWR);  // the first read meets the end
+    ending_ = readable_ = true;
 }
 
-Transport::~Transport() = default;
+Transport::~Transport() { close(); }
 
-void Transport::handshake(TransportUser& user) {
+void Transport::on_events(std::uint32_t events) noexcept {
+    const bool end = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    if (end) ending_ = true;
+    if (end || (events & EPOLLIN) != 0) readable_ = true;
+    if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writable_ = true;
+    const auto alive = user_.weak_from_this().lock();
+    if (shaking_) return shake_hands();
+    if (wants_writable_ && writable_) {
+        wants_writable_ = false;
+        user_.on_writable(Event::ok);
+    }
+    if (wish_ == Wish::none || !readable_) return;
+    Read read{Event::ok, 0};
+    if (wish_ == Wish::bytes && !(ssl_ ? receive_secure(read) : receive(read))) return;
+    wish_ = Wish::none;
+    user_.on_read(read.event, read.size);
+}
+
+void Transport::wish(Wish what) noexcept {
+    wish_ = what;
+    if (readable_) poller_.soon(*this);
+}
+
+// OpenSSL waits for the one or the other direction.
+void Transport::note_blocked(int ssl_error) noexcept {
+    (ssl_error == SSL_ERROR_WANT_READ ? readable_ : writable_) = false;
+}
+
+void Transport::handshake() {
+    shaking_ = true;
+    poller_.soon(*this);
+}
+
+void Transport::shake_hands() noexcept {
     ERR_clear_error();
     const int result = SSL_accept(ssl_.get());
-    if (result == 1) {
-        handshaken_ = true;
-        asio::post(socket_.get_executor(), [self = hold(user)] { self->on_handshake(Event::ok); });
-        return;
-    }
     const int error = SSL_get_error(ssl_.get(), result);
-    if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) {
-        asio::post(socket_.get_executor(),
-                   [self = hold(user)] { self->on_handshake(Event::failed); });
-        return;
+    if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return note_blocked(error);
+    shaking_ = false;
+    handshaken_ = result == 1;
+    user_.on_handshake(handshaken_ ? Event::ok : Event::failed);
+}
+
+void Transport::read(std::span<char> into) {
+    into_ = into;
+    wish(Wish::bytes);
+}
+
+bool Transport::receive(Read& read) noexcept {
+    const ssize_t got = ::recv(fd_, into_.data(), into_.size(), 0);
+    if (got > 0) {
+        read.size = static_cast<std::size_t>(got);
+        // What comes from here on is a new edge; only an end gives none behind what was left.
+        if (read.size < into_.size() && !ending_ && !stops_short_) readable_ = false;
+        return true;
     }
-    socket_.async_wait(
-        error == SSL_ERROR_WANT_READ ? asio::socket_base::wait_read : asio::socket_base::wait_write,
-        [this, self = hold(user)](const boost::system::error_code& failed) {
-            if (failed) return self->on_handshake(Event::failed);
-            handshake(*self);
-        });
+    const Written end = outcome(got);
+    if (end.state == Written::State::blocked) return readable_ = false;
+    read.event = end.state == Written::State::some ? Event::end : Event::failed;
+    return true;
 }
 
-void Transport::read(TransportUser& user, std::span<char> into) {
-    if (ssl_) return read_secure(user, into);
-    socket_.async_read_some(
-        asio::buffer(into.data(), into.size()),
-        [self = hold(user)](const boost::system::error_code& error, std::size_t size) {
-            self->on_read(event_of(error), size);
-        });
-}
-
-void Transport::read_secure(TransportUser& user, std::span<char> into) {
-    std::size_t size = 0;
+bool Transport::receive_secure(Read& read) noexcept {
     int error = SSL_ERROR_NONE;
-    while (size < into.size() && error == SSL_ERROR_NONE) {
+    while (read.size < into_.size() && error == SSL_ERROR_NONE) {
         ERR_clear_error();
         std::size_t got = 0;
-        const int result = SSL_read_ex(ssl_.get(), into.data() + size, into.size() - size, &got);
-        size += got;
+        const int result =
+            SSL_read_ex(ssl_.get(), into_.data() + read.size, into_.size() - read.size, &got);
+        read.size += got;
         error = SSL_get_error(ssl_.get(), result);
     }
     const bool waits = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
-    if (size > 0 || !waits) {
-        // Bytes that came before an end are handed out first; the next call meets the end again.
-        const Event event = size > 0                         ? Event::ok
-                            : error == SSL_ERROR_ZERO_RETURN ? Event::end
-                                                             : Event::failed;
-        asio::post(socket_.get_executor(),
-                   [self = hold(user), event, size] { self->on_read(event, size); });
-        return;
-    }
-    socket_.async_wait(
-        error == SSL_ERROR_WANT_READ ? asio::socket_base::wait_read : asio::socket_base::wait_write,
-        [this, into, self = hold(user)](const boost::system::error_code& failed) {
-            if (failed) return self->on_read(Event::failed, 0);
-            read_secure(*self, into);
-        });
+    if (waits) note_blocked(error);
+    // Bytes that came before an end are handed out first; the next call meets the end again.
+    if (read.size > 0) return true;
+    read.event = error == SSL_ERROR_ZERO_RETURN ? Event::end : Event::failed;
+    return !waits;
+}
+
+Written Transport::sent(ssize_t result) noexcept {
+    const Written written = outcome(result);
+    if (written.state == Written::State::blocked) writable_ = false;
+    return written;
 }
 
 Written Transport::write(std::span<const iovec> parts, bool more) noexcept {
@@ -121,7 +142,7 @@ Written Transport::write(std::span<const iovec> parts, bool more) noexcept {
         message.msg_iov = const_cast<iovec*>(parts.data());  // NOLINT: sendmsg does not write to it
         message.msg_iovlen = parts.size();
         const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
-        return outcome(::sendmsg(socket_.native_handle(), &message, flags));
+        return sent(::sendmsg(fd_, &message, flags));
     }
     if (parts.size() == 1) {
         return write_secure(static_cast<const char*>(parts[0].iov_base), parts[0].iov_len);
@@ -143,7 +164,7 @@ Written Transport::send_file(int fd, std::uint64_t offset, std::uint64_t length)
     if (!ssl_) {
         off_t at = static_cast<off_t>(offset);
         const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(length, kFileSlice));
-        return outcome(::sendfile(socket_.native_handle(), fd, &at, count));
+        return sent(::sendfile(fd_, fd, &at, count));
     }
     static thread_local std::array<char, kRecord> record;
     const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(length, record.size()));
@@ -158,26 +179,24 @@ Written Transport::write_secure(const char* data, std::size_t size) noexcept {
     std::size_t taken = 0;
     const int result = SSL_write_ex(ssl_.get(), data, size, &taken);
     if (result == 1) return {Written::State::some, taken};
-    const int error = SSL_get_error(ssl_.get(), result);
-    const bool waits = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
-    return {waits ? Written::State::blocked : Written::State::failed};
+    if (SSL_get_error(ssl_.get(), result) != SSL_ERROR_WANT_WRITE) return {Written::State::failed};
+    writable_ = false;
+    return {Written::State::blocked};
 }
 
-void Transport::wait_writable(TransportUser& user) {
-    socket_.async_wait(asio::socket_base::wait_write,
-                       [self = hold(user)](const boost::system::error_code& error) {
-                           self->on_writable(event_of(error));
-                       });
+void Transport::wait_writable() {
+    wants_writable_ = true;
+    if (writable_) poller_.soon(*this);
 }
 
 Written Transport::drop_input(std::size_t limit) noexcept {
     static thread_local std::array<char, 65536> nowhere;
     std::size_t dropped = 0;
     while (dropped < limit) {
-        const ssize_t got =
-            ::recv(socket_.native_handle(), nowhere.data(), nowhere.size(), MSG_DONTWAIT);
+        const ssize_t got = ::recv(fd_, nowhere.data(), nowhere.size(), 0);
         if (got < 0) {
             const Written end = outcome(got);
+            if (end.state == Written::State::blocked) readable_ = false;
             if (dropped > 0 && end.state == Written::State::blocked) break;
             return end;
         }
@@ -187,16 +206,11 @@ Written Transport::drop_input(std::size_t limit) noexcept {
     return {Written::State::some, dropped};
 }
 
-void Transport::wait_readable(TransportUser& user) {
-    socket_.async_wait(asio::socket_base::wait_read,
-                       [self = hold(user)](const boost::system::error_code& error) {
-                           self->on_read(error ? Event::failed : Event::ok, 0);
-                       });
-}
+void Transport::wait_readable() { wish(Wish::readiness); }
 
 bool Transport::has_input() noexcept {
     char byte = 0;
-    return ::recv(socket_.native_handle(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) > 0;
+    return ::recv(fd_, &byte, 1, MSG_PEEK) > 0;
 }
 
 void Transport::shutdown_send() noexcept {
@@ -204,17 +218,19 @@ void Transport::shutdown_send() noexcept {
         ERR_clear_error();
         SSL_shutdown(ssl_.get());
     }
-    ::shutdown(socket_.native_handle(), SHUT_WR);
+    ::shutdown(fd_, SHUT_WR);
 }
 
 void Transport::close() noexcept {
-    if (!socket_.is_open()) return;
+    if (fd_ < 0) return;
     if (ssl_ && handshaken_) {
         ERR_clear_error();
         SSL_shutdown(ssl_.get());
     }
-    boost::system::error_code ignored;  // closed is closed
-    socket_.close(ignored);
+    shaking_ = wants_writable_ = false;
+    wish_ = Wish::none;
+    poller_.remove(fd_, *this);
+    ::close(std::exchange(fd_, -1));
 }
 
 }  // namespace larder::http

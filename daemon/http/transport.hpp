@@ -9,7 +9,7 @@
 #include <memory>
 #include <span>
 
-#include "http/pch.hpp"
+#include "http/poller.hpp"
 
 using SSL = struct ssl_st;  // NOLINT(readability-identifier-naming): OpenSSL's own name
 
@@ -41,45 +41,66 @@ struct Written {
 };
 
 // All on one reactor's thread. [io]
-class Transport {
+class Transport final : private Watched {
 public:
-    // Takes the descriptor, which is connected and non-blocking; `family` is the socket's.
-    Transport(boost::asio::io_context& io, int fd, int family, SslPointer ssl);
+    // Takes the descriptor, which is connected and non-blocking; `family` is the socket's. `user`
+    // holds this.
+    Transport(Poller& poller, int fd, int family, SslPointer ssl, TransportUser& user);
     Transport(const Transport&) = delete;
     Transport& operator=(const Transport&) = delete;
     ~Transport();
 
     bool secure() const noexcept { return ssl_ != nullptr; }
-    bool open() const noexcept { return socket_.is_open(); }
 
     // TLS only, before anything else.
-    void handshake(TransportUser& user);
+    void handshake();
     // Reads some into memory that stays until on_read. One at a time.
-    void read(TransportUser& user, std::span<char> into);
+    void read(std::span<char> into);
     // Sends what goes without waiting. `more`: further bytes follow at once.
     Written write(std::span<const iovec> parts, bool more) noexcept;
     // Sends part of a file, at most `length` bytes; some with size 0 is the file's early end.
     Written send_file(int fd, std::uint64_t offset, std::uint64_t length) noexcept;
     // on_writable when it is worth trying again. One at a time.
-    void wait_writable(TransportUser& user);
+    void wait_writable();
     // Reads and drops what is at hand, below TLS; `size` 0 with State::some is the end.
     Written drop_input(std::size_t limit) noexcept;
-    // on_read(ok, 0) when there is something to read, below TLS.
-    void wait_readable(TransportUser& user);
+    // on_read(ok, 0) when there is something to read, below TLS. Instead of a read.
+    void wait_readable();
     // Whether bytes wait to be read.
     bool has_input() noexcept;
 
     void shutdown_send() noexcept;  // TLS: with close_notify
-    void close() noexcept;          // what is pending completes as failed
+    void close() noexcept;          // of what is pending nothing more is heard
 
 private:
-    void read_secure(TransportUser& user, std::span<char> into);
-    Written write_secure(const char* data, std::size_t size) noexcept;
-    Written secure_outcome(int result) noexcept;
+    // What the user waits to hear of input.
+    enum class Wish : std::uint8_t { none = 1, bytes, readiness };
+    struct Read {
+        TransportUser::Event event;
+        std::size_t size;
+    };
 
-    boost::asio::generic::stream_protocol::socket socket_;
+    void on_events(std::uint32_t events) noexcept override;
+    void wish(Wish what) noexcept;
+    void shake_hands() noexcept;
+    bool receive(Read& read) noexcept;  // false: nothing is there yet
+    bool receive_secure(Read& read) noexcept;
+    Written sent(ssize_t result) noexcept;
+    Written write_secure(const char* data, std::size_t size) noexcept;
+    void note_blocked(int ssl_error) noexcept;
+
+    Poller& poller_;
+    TransportUser& user_;
+    int fd_;
     SslPointer ssl_;
-    bool handshaken_ = false;
+    std::span<char> into_;
+    Wish wish_ = Wish::none;
+    bool wants_writable_ = false, shaking_ = false, handshaken_ = false;
+    // Epoll tells of edges, so what it told is kept until a call says EAGAIN or has read less than
+    // it asked for.
+    bool readable_ = false, writable_ = true;
+    bool ending_ = false;     // the end was seen, perhaps behind further bytes
+    const bool stops_short_;  // a short read does not mean that there is no more
 };
 
 }  // namespace larder::http

@@ -16,7 +16,7 @@ void RouteCollector::blocking(Route route, BlockingHandler handler) {
 }
 void RouteCollector::upload(Route route, UploadHandler handler) { add(route, std::move(handler)); }
 
-template <class Handler> void RouteCollector::add(Route route, Handler handler) {
+void RouteCollector::add(const Route& route, routing::Handler handler) {
     const auto under = [&](std::string_view prefix) {
         return route.pattern.starts_with(prefix) &&
                (route.pattern.size() == prefix.size() || route.pattern[prefix.size()] == '/');
@@ -31,10 +31,7 @@ template <class Handler> void RouteCollector::add(Route route, Handler handler) 
             Errc::internal, "host-method",
             fmt::format("route {}: HEAD and OPTIONS are answered by the host", route.pattern));
     }
-    endpoints_.push_back(std::make_shared<routing::Endpoint>(routing::Endpoint{
-        route, routing::parse_pattern(route.pattern), routing::split_list(route.queries),
-        routing::split_list(route.media_types), std::move(handler), &owner_,
-        &metrics_.series(route.pattern, routing::method_name(route.method))}));
+    endpoints_.push_back(routing::make_endpoint(route, std::move(handler), owner_, metrics_));
 }
 
 }  // namespace larder::plugin_host

@@ -28,7 +28,7 @@ public:
     }
 
 private:
-    template <class Handler> void add(Route route, Handler handler);
+    void add(const Route& route, routing::Handler handler);
 
     routing::Owner& owner_;
     const std::vector<std::string_view> prefixes_;

@@ -1,7 +1,6 @@
 #include "routing/call.hpp"
 
 #include <fmt/format.h>
-#include <strings.h>
 
 #include <algorithm>
 #include <stdexcept>
@@ -124,8 +123,7 @@ std::vector<std::string_view> Call::queries(std::string_view name) const {
 
 std::optional<std::string_view> Call::header(std::string_view name) const {
     const auto is_it = [name](const http::Field& field) {
-        return field.name.size() == name.size() &&
-               strncasecmp(field.name.data(), name.data(), name.size()) == 0;
+        return http::equals_ignoring_case(field.name, name);
     };
     const auto& fields = exchange_->head().fields;
     const auto first = std::find_if(fields.begin(), fields.end(), is_it);
@@ -174,6 +172,11 @@ void Call::ended() noexcept {
     if ((phase_.load() & kUsed) == 0) pass_.set_aside();
 }
 
+void Call::answer_problem(const Error& error) noexcept {
+    if (!error.internal().empty()) log(Level::warning, error.internal());
+    exchange_->answer(http::problem(error, id()));
+}
+
 void Call::answer_internal_error(std::string_view what) noexcept {
     log(Level::error, what);
     exchange_->answer(http::problem(500, "internal",
@@ -200,8 +203,7 @@ void Call::fail(const Error& error) noexcept {
     const auto keep = std::move(self_);
     if ((phase_.fetch_or(kAnswered | kUsed) & kAnswered) != 0) return;
     if (!is_live()) return answer_gone();
-    if (!error.internal().empty()) log(Level::warning, error.internal());
-    exchange_->answer(http::problem(error, id()));
+    answer_problem(error);
 }
 
 std::shared_ptr<EventStream> Call::stream(StreamHead head) noexcept {
@@ -231,8 +233,7 @@ void Call::end_handler(const Error* thrown, std::string_view foreign) noexcept {
     }
     if (!claim()) return;
     if (thrown != nullptr) {
-        if (!thrown->internal().empty()) log(Level::warning, thrown->internal());
-        exchange_->answer(http::problem(*thrown, id()));
+        answer_problem(*thrown);
     } else if (!is_live()) {
         answer_gone();
     } else {

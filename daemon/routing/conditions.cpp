@@ -1,7 +1,5 @@
 #include "routing/conditions.hpp"
 
-#include <strings.h>
-
 #include <algorithm>
 
 #include "larder/conditional.hpp"
@@ -9,10 +7,10 @@
 namespace larder::routing {
 namespace {
 
-const std::string* header_of(const Response& response, const char* name) {
+const std::string* header_of(const Response& response, std::string_view name) {
     const auto found = std::find_if(
         response.headers.begin(), response.headers.end(),
-        [name](const auto& header) { return strcasecmp(header.first.c_str(), name) == 0; });
+        [name](const auto& header) { return http::equals_ignoring_case(header.first, name); });
     return found == response.headers.end() ? nullptr : &found->second;
 }
 
@@ -39,8 +37,8 @@ void apply_conditions(const http::Head& head, Response& response) {
     response.body = std::monostate{};
     // RFC 9110 §15.4.5: what describes the representation stays, what describes these bytes goes.
     std::erase_if(response.headers, [](const auto& header) {
-        return strcasecmp(header.first.c_str(), "Content-Type") == 0 ||
-               strcasecmp(header.first.c_str(), "Content-Disposition") == 0;
+        return http::equals_ignoring_case(header.first, "Content-Type") ||
+               http::equals_ignoring_case(header.first, "Content-Disposition");
     });
 }
 

@@ -1,7 +1,6 @@
 #include "routing/dispatcher.hpp"
 
 #include <fmt/format.h>
-#include <strings.h>
 
 #include <algorithm>
 #include <array>
@@ -20,10 +19,6 @@ bool has_body(const http::Head& head) noexcept {
     return head.chunked || head.content_length.value_or(0) > 0;
 }
 
-bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
-    return a.size() == b.size() && strncasecmp(a.data(), b.data(), a.size()) == 0;
-}
-
 // "type/subtype" without parameters and blanks.
 std::string_view essence_of(std::string_view content_type) noexcept {
     content_type = content_type.substr(0, content_type.find(';'));
@@ -38,11 +33,11 @@ bool takes_type(const Endpoint& endpoint, std::string_view content_type) {
     const std::string_view essence = essence_of(content_type);
     return std::any_of(
         endpoint.media_types.begin(), endpoint.media_types.end(), [&](std::string_view type) {
-            if (type == "*/*" || equals_ignoring_case(type, essence)) return true;
+            if (type == "*/*" || http::equals_ignoring_case(type, essence)) return true;
             if (type != "application/json") return false;
-            return equals_ignoring_case(essence, "application/x-www-form-urlencoded") ||
+            return http::equals_ignoring_case(essence, "application/x-www-form-urlencoded") ||
                    (essence.size() > 5 &&
-                    equals_ignoring_case(essence.substr(essence.size() - 5), "+json"));
+                    http::equals_ignoring_case(essence.substr(essence.size() - 5), "+json"));
         });
 }
 
@@ -68,7 +63,7 @@ void check_conditions(const Endpoint& endpoint, const http::Head& head) {
         "if-match", "if-none-match", "if-unmodified-since", "if-modified-since", "if-range"};
     for (const std::string_view name : kConditions) {
         if (!head.field(name)) continue;
-        const auto obeyed = split_list(endpoint.route.conditions);
+        const auto& obeyed = endpoint.conditions;
         if (std::find(obeyed.begin(), obeyed.end(), name) != obeyed.end()) continue;
         throw Error(Errc::bad_request, "condition-not-supported",
                     fmt::format("this route does not obey {}", name))

@@ -45,6 +45,14 @@ Owner& make_owner(std::string name) {
     return owner;
 }
 
+EndpointPtr make_endpoint(const Route& route, Handler handler, Owner& owner,
+                          observe::HttpMetrics& metrics) {
+    return std::make_shared<Endpoint>(
+        Endpoint{route, parse_pattern(route.pattern), split_list(route.queries),
+                 split_list(route.media_types), split_list(route.conditions), std::move(handler),
+                 &owner, &metrics.series(route.pattern, method_name(route.method))});
+}
+
 RouteTable::RouteTable(std::vector<EndpointPtr> endpoints, std::vector<Unavailable> unavailable)
     : endpoints_(std::move(endpoints)), unavailable_(std::move(unavailable)) {
     for (const EndpointPtr& endpoint : endpoints_) add(*endpoint);

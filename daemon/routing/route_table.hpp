@@ -34,17 +34,22 @@ struct Owner {
 // A new one; kept where a leak checker finds it. [any]
 Owner& make_owner(std::string name);
 
+using Handler = std::variant<PromptHandler, BlockingHandler, UploadHandler>;
+
 // A declared route and where it leads.
 struct Endpoint {
     Route route;
     Pattern pattern;
-    std::vector<std::string_view> queries;      // route.queries, split
-    std::vector<std::string_view> media_types;  // route.media_types, split
-    std::variant<PromptHandler, BlockingHandler, UploadHandler> handler;
+    std::vector<std::string_view> queries, media_types, conditions;  // the route's, split
+    Handler handler;
     Owner* owner;
     observe::RouteSeries* series;
 };
 using EndpointPtr = std::shared_ptr<const Endpoint>;
+
+// `owner` and `metrics` must outlive it. Throws Error{internal} for a malformed pattern.
+EndpointPtr make_endpoint(const Route& route, Handler handler, Owner& owner,
+                          observe::HttpMetrics& metrics);
 
 // A path prefix whose plugin does not run, and what its callers are told.
 struct Unavailable {

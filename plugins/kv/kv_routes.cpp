@@ -3,69 +3,34 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "kv_values.hpp"
 #include "larder/conditional.hpp"
 #include "larder/time.hpp"
-#include "storage-kit/cursor.hpp"
 #include "storage-kit/json.hpp"
+#include "storage-kit/query.hpp"
 
 namespace larder::kv {
 namespace {
 
+using storage::after_of;
 using storage::Document;
 using storage::DocumentPtr;
+using storage::flag_of;
+using storage::invalid_parameter;
+using storage::limit_of;
+using storage::next_json;
 using storage::Outcome;
 using storage::Transaction;
 
 constexpr std::size_t kShareFrom = 8U << 10U;      // smaller values are cheaper to copy
 constexpr std::size_t kOffloadFrom = 128U << 10U;  // larger bodies are checked on a worker
 constexpr std::size_t kMaxPageBytes = 1U << 20U;   // a page of values ends early beyond this
-constexpr std::size_t kDefaultLimit = 100, kMaxLimit = 1000;
 constexpr std::string_view kBucketCursor = "kv.buckets", kKeyCursor = "kv.keys";
 
 bool is_live(const Document& document, std::int64_t now) noexcept {
     return document.expires_ms == 0 || document.expires_ms > now;
-}
-
-Error invalid_parameter(std::string_view name, std::string detail) {
-    return std::move(Error(Errc::bad_request, "invalid-parameter", std::move(detail))
-                         .with("parameter", storage::json::quoted(name)));
-}
-
-bool flag_of(const Request& request, std::string_view name) {
-    const auto value = request.query(name);
-    if (!value || *value == "false") return false;
-    if (*value == "true") return true;
-    throw invalid_parameter(name, fmt::format("{} is true or false", name));
-}
-
-std::size_t limit_of(const Request& request) {
-    const auto text = request.query("limit");
-    if (!text) return kDefaultLimit;
-    std::size_t limit = 0;
-    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
-    if (error != std::errc() || end != text->data() + text->size() || limit < 1 ||
-        limit > kMaxLimit) {
-        throw invalid_parameter("limit", fmt::format("limit is 1 to {}", kMaxLimit));
-    }
-    return limit;
-}
-
-std::string after_of(const Request& request, std::string_view kind) {
-    const auto text = request.query("cursor");
-    if (!text) return {};
-    const auto position = storage::decode_cursor(kind, *text);
-    if (position) return *position;
-    throw Error(Errc::bad_request, "invalid-cursor",
-                "the cursor is not one that this list gave; begin without one")
-        .with("parameter", "\"cursor\"");
-}
-
-std::string next_json(std::string_view kind, std::string_view last) {
-    return last.empty() ? "null" : fmt::format("\"{}\"", storage::encode_cursor(kind, last));
 }
 
 Response json_answer(int status, std::string body) {

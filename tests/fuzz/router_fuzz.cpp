@@ -66,14 +66,8 @@ struct World {
         std::vector<EndpointPtr> endpoints;
         for (const Declared& declared : kRoutes) {
             Route route{declared.method, declared.pattern, Permission::read, "", "", "", "", 1, ""};
-            endpoints.push_back(std::make_shared<Endpoint>(
-                Endpoint{route,
-                         parse_pattern(route.pattern),
-                         {},
-                         {},
-                         BlockingHandler([](const Request&) { return Response(); }),
-                         &owner,
-                         &metrics.series(route.pattern, "x")}));
+            endpoints.push_back(make_endpoint(
+                route, BlockingHandler([](const Request&) { return Response(); }), owner, metrics));
         }
         table = std::make_unique<RouteTable>(
             std::move(endpoints), std::vector<Unavailable>{{"/api/off", "plugin-disabled", "off"}});

@@ -37,15 +37,6 @@ void hand_over(const std::vector<int>& sockets) {
 
 }  // namespace
 
-bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
-    const auto deadline = std::chrono::steady_clock::now() + limit;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return true;
-}
-
 std::string DaemonProcess::binary() {
     return (fs::read_symlink("/proc/self/exe").parent_path() / "larderd").string();
 }

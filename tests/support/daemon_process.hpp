@@ -13,13 +13,10 @@
 #include <utility>
 #include <vector>
 
+#include "support/eventually.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace larder::test {
-
-// Looks until `condition` holds; false when it did not within `limit`.
-bool eventually(const std::function<bool()>& condition,
-                std::chrono::milliseconds limit = std::chrono::seconds(20));
 
 struct DaemonOptions {
     std::string data_directory;                                    // required

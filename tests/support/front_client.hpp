@@ -4,11 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "support/eventually.hpp"
 
 namespace larder::test {
 
@@ -63,8 +64,5 @@ private:
     int fd_ = -1;
     std::string buffer_;
 };
-
-// Polls until `condition` holds; false after ten seconds.
-bool eventually(const std::function<bool()>& condition);
 
 }  // namespace larder::test

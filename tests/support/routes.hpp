@@ -20,11 +20,8 @@ public:
         owner.gate.open();
     }
 
-    template <class Handler> routing::EndpointPtr make(Route route, Handler handler) {
-        return std::make_shared<routing::Endpoint>(routing::Endpoint{
-            route, routing::parse_pattern(route.pattern), routing::split_list(route.queries),
-            routing::split_list(route.media_types), std::move(handler), &owner,
-            &metrics.series(route.pattern, routing::method_name(route.method))});
+    routing::EndpointPtr make(const Route& route, routing::Handler handler) {
+        return routing::make_endpoint(route, std::move(handler), owner, metrics);
     }
     // One that is never called.
     routing::EndpointPtr make(Method method, std::string_view pattern) {

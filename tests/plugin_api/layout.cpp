@@ -1,0 +1,14 @@
+// Every type that crosses the line between daemon and plugin, in one library with debug
+// information, so that their layouts can be compared with the recorded ones. It is never run.
+#include "larder/abi.hpp"
+#include "larder/error.hpp"
+#include "larder/export.hpp"
+#include "larder/host.hpp"
+#include "larder/http.hpp"
+#include "larder/plugin.hpp"
+
+extern "C" __attribute__((visibility("default"))) void larder_contract_layout(
+    const larder::AbiStamp&, larder::Plugin&, const larder::PluginEntry&, larder::Host&,
+    const larder::Request&, larder::Reply&, larder::PendingReply&, larder::Response&,
+    larder::EventStream&, larder::StreamHead&, larder::Upload&, larder::Routes&, larder::Task&,
+    const larder::Error&, larder::Cancel&) {}
