@@ -45,8 +45,8 @@ Owner& make_owner(std::string name) {
     return owner;
 }
 
-EndpointPtr make_endpoint(const Route& route, Handler handler, Owner& owner,
-                          observe::HttpMetrics& metrics) {
+std::shared_ptr<Endpoint> make_endpoint(const Route& route, Handler handler, Owner& owner,
+                                        observe::HttpMetrics& metrics) {
     return std::make_shared<Endpoint>(
         Endpoint{route, parse_pattern(route.pattern), split_list(route.queries),
                  split_list(route.media_types), split_list(route.conditions), std::move(handler),

@@ -48,8 +48,8 @@ struct Endpoint {
 using EndpointPtr = std::shared_ptr<const Endpoint>;
 
 // `owner` and `metrics` must outlive it. Throws Error{internal} for a malformed pattern.
-EndpointPtr make_endpoint(const Route& route, Handler handler, Owner& owner,
-                          observe::HttpMetrics& metrics);
+std::shared_ptr<Endpoint> make_endpoint(const Route& route, Handler handler, Owner& owner,
+                                        observe::HttpMetrics& metrics);
 
 // A path prefix whose plugin does not run, and what its callers are told.
 struct Unavailable {
