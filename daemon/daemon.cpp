@@ -407,8 +407,8 @@ void Daemon::reload_by_signal() noexcept {
                         fmt::format("not reloaded, nothing has changed: {}", error.what()));
         }
     };
-    if (workers_->post(std::move(reload_here))) return;
-    log_->write(Level::error, "not reloaded: all workers are busy and their queue is full");
+    if (workers_->post_beside(std::move(reload_here))) return;
+    log_->write(Level::error, "not reloaded: too many reloads are under way");
 }
 
 bool Daemon::stop() {

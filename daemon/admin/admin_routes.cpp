@@ -159,10 +159,12 @@ void AdminRoutes::declare(Routes& routes) {
                     bind(&AdminRoutes::limits));
     routes.blocking(get("/api/config", Permission::admin, "Settings in force and their origin"),
                     bind(&AdminRoutes::configuration));
-    routes.blocking({Method::post, "/api/reload", Permission::admin,
-                     "Read the configuration anew and apply what may change while running", "",
-                     "application/json", "", 1U << 20U, ""},
-                    bind(&AdminRoutes::reload));
+    routes.prompt({Method::post, "/api/reload", Permission::admin,
+                   "Read the configuration anew and apply what may change while running", "",
+                   "application/json", "", 1U << 20U, ""},
+                  [this](const Request&, Reply reply) {
+                      beside(std::move(reply), [this] { return reload(); });
+                  });
     using plugin_host::Action;
     for (const auto& [pattern, action, summary] :
          {std::tuple{"/api/plugins/{name}/enable", Action::enable,
@@ -173,10 +175,12 @@ void AdminRoutes::declare(Routes& routes) {
                      "Stop a plugin and start it with its settings read anew"},
           std::tuple{"/api/plugins/{name}/reset", Action::reset,
                      "Take an earlier choice back: its file says whether it runs"}}) {
-        routes.blocking(
-            {Method::post, pattern, Permission::admin, summary, "", "application/json", "",
-             1U << 20U, ""},
-            [this, action = action](const Request& request) { return act(request, action); });
+        routes.prompt({Method::post, pattern, Permission::admin, summary, "", "application/json",
+                       "", 1U << 20U, ""},
+                      [this, action = action](const Request& request, Reply reply) {
+                          beside(std::move(reply), [this, name = std::string(request.param("name")),
+                                                    action] { return act(name, action); });
+                      });
     }
     routes.blocking(get("/metrics", Permission::read, "Counters and histograms, for Prometheus"),
                     bind(&AdminRoutes::metrics));
@@ -262,8 +266,12 @@ Response AdminRoutes::plugins(const Request& request) const {
 }
 
 Response AdminRoutes::plugin(const Request& request) const {
+    return record_of(request.param("name"));
+}
+
+Response AdminRoutes::record_of(std::string_view name) const {
     for (const PluginStatus& plugin : sources_.plugins.status()) {
-        if (plugin.name == request.param("name")) {
+        if (plugin.name == name) {
             return json(describe_plugin(plugin, sources_.configuration()));
         }
     }
@@ -271,13 +279,27 @@ Response AdminRoutes::plugin(const Request& request) const {
 }
 
 // The plugin's record, as it stands when the walk is over.
-Response AdminRoutes::act(const Request& request, plugin_host::Action action) {
-    try {
-        sources_.plugins.act(request.param("name"), action);
-    } catch (const config::ConfigError& error) {
-        throw unprocessable(error);
-    }
-    return plugin(request);
+Response AdminRoutes::act(const std::string& name, plugin_host::Action action) {
+    sources_.plugins.act(name, action);
+    return record_of(name);
+}
+
+// Neither waits for a worker nor takes one from those who do. A throw that is no Error drops the
+// Reply, which is a 500.
+void AdminRoutes::beside(Reply reply, std::function<Response()> work) {
+    auto task = [reply = std::move(reply), work = std::move(work)]() mutable {
+        try {
+            std::move(reply).send(work());
+        } catch (const config::ConfigError& error) {
+            std::move(reply).fail(unprocessable(error));
+        } catch (const Error& error) {
+            std::move(reply).fail(error);
+        }
+    };
+    if (sources_.workers.post_beside(std::move(task))) return;
+    throw Error(Errc::unavailable, "overloaded",
+                "too many plugins are being started and stopped; try again later")
+        .with_header("Retry-After", "1");
 }
 
 Response AdminRoutes::limits(const Request& /*request*/) const {
@@ -333,7 +355,7 @@ Response AdminRoutes::configuration(const Request& /*request*/) const {
     return json(body);
 }
 
-Response AdminRoutes::reload(const Request& /*request*/) {
+Response AdminRoutes::reload() {
     const auto rows = [](const std::vector<config::Change>& changes) {
         Array array;
         for (const config::Change& change : changes) {
@@ -345,15 +367,11 @@ Response AdminRoutes::reload(const Request& /*request*/) {
         }
         return array;
     };
-    try {
-        const config::Changes changes = sources_.reload();
-        Object body = object();
-        body.set("applied", rows(changes.applied));
-        body.set("needs_restart", rows(changes.needs_restart));
-        return json(body);
-    } catch (const config::ConfigError& error) {
-        throw unprocessable(error);
-    }
+    const config::Changes changes = sources_.reload();
+    Object body = object();
+    body.set("applied", rows(changes.applied));
+    body.set("needs_restart", rows(changes.needs_restart));
+    return json(body);
 }
 
 Response AdminRoutes::metrics(const Request& request) const {

@@ -120,8 +120,8 @@ private:
     };
 
     void work();
-    void for_each_resident(const std::function<void(Resident&)>& call);
     std::chrono::milliseconds until_due();
+    void for_each_resident(const std::function<void(Resident&)>& call);
     void read_mail();
 
     const std::size_t index_;

@@ -153,6 +153,11 @@ void Call::answer(Response&& response) noexcept {
     exchange_->answer(std::move(response));
 }
 
+void Call::answer_problem(const Error& error) noexcept {
+    if (!error.internal().empty()) log(Level::warning, error.internal());
+    exchange_->answer(http::problem(error, id()));
+}
+
 // Also where nobody waits any more: an answer is what lets the exchange go.
 void Call::answer_gone() noexcept {
     exchange_->answer(http::problem(stopped(*endpoint_->owner), id()));
@@ -170,11 +175,6 @@ void Call::ended() noexcept {
     // Only a prompt handler can have put its Reply where the host cannot reach it.
     if (!std::holds_alternative<PromptHandler>(endpoint_->handler)) return;
     if ((phase_.load() & kUsed) == 0) pass_.set_aside();
-}
-
-void Call::answer_problem(const Error& error) noexcept {
-    if (!error.internal().empty()) log(Level::warning, error.internal());
-    exchange_->answer(http::problem(error, id()));
 }
 
 void Call::answer_internal_error(std::string_view what) noexcept {

@@ -75,8 +75,8 @@ public:
 private:
     bool claim() noexcept { return (phase_.fetch_or(kAnswered) & kAnswered) == 0; }
     void answer(Response&& response) noexcept;
-    void answer_gone() noexcept;
     void answer_problem(const Error& error) noexcept;
+    void answer_gone() noexcept;
     void answer_internal_error(std::string_view what) noexcept;
     void begin_handler() noexcept { phase_.fetch_or(kRunning); }
     void end_handler(const Error* thrown, std::string_view foreign) noexcept;

@@ -227,6 +227,13 @@ std::string sum_of(Sha256& lines, const Head& head) {
     return lines.finish_hex();
 }
 
+// The first line of a .meta, after its lines were summed up.
+std::string head_line(const Head& head, Sha256& lines) {
+    std::string first = head_text(head) + sum_of(lines, head) + "\"}";
+    first.resize(kHeadBytes - 1, ' ');
+    return first += '\n';
+}
+
 }  // namespace
 
 Paths::Paths(const std::string& readable)
@@ -279,13 +286,20 @@ void Writer::finish(Head& head) {
     flush(meta_);
     head.keys = keys_;
     head.json_sha256 = json_.sha.finish_hex();
-    std::string first = head_text(head) + sum_of(meta_.sha, head) + "\"}";
-    first.resize(kHeadBytes - 1, ' ');
-    first += '\n';
+    const std::string first = head_line(head, meta_.sha);
     const std::string_view part(first);
     meta_.file->write(0, {&part, 1});
     json_.file->sync_data();
     meta_.file->sync_data();
+}
+
+void write_cleared(FileSystem& files, const Paths& paths, const Head& head) {
+    Sha256 no_lines;
+    const std::string first = head_line(head, no_lines);
+    const std::string_view part(first);
+    const auto file = files.create(paths.meta_tmp);
+    file->write(0, {&part, 1});
+    file->sync_data();
 }
 
 std::optional<Pair> read_pair(FileSystem& files, const std::string& json_path,

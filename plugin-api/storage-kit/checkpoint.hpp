@@ -65,6 +65,10 @@ private:
     std::uint64_t keys_ = 0;
 };
 
+// Writes the .meta of a store that was emptied, with no readable file, under its temporary name;
+// synced. [committer]
+void write_cleared(FileSystem& files, const Paths& paths, const Head& head);
+
 // Reads a readable file and its .meta side by side, if they belong together byte for byte. Nothing
 // where they do not, or one is absent. Throws Error{corrupt} for a newer version. [control]
 struct Pair {

@@ -30,12 +30,22 @@ struct Document {
 };
 using DocumentPtr = std::shared_ptr<const Document>;
 
+// One key's change, as a history of the store tells it: what the commit left of the key, however
+// often it touched it.
+struct Event {
+    enum class Kind : std::uint8_t { set = 1, remove, expire };
+    Kind kind;
+    bool last;             // of its commit
+    DocumentPtr document;  // of a removal only its key, revision and time, with an empty value
+};
+
 struct Version {
     std::uint64_t epoch = 1, revision = 0;
 };
 
 // What a change may look at and do, while it is judged on the committer. Reads see what commits
-// before it in the same batch did. [committer]
+// before it in the same batch did. A document whose time has come is not there: it was removed, in
+// a commit of its own, before the batch was judged. [committer]
 class Transaction {
 public:
     virtual DocumentPtr get(std::string_view key) const = 0;
@@ -105,6 +115,12 @@ struct StoreOptions {
     // Called whenever state() changes, with the reason (empty for open). May be called from inside
     // the constructor and checkpoint(). [committer, or whoever opens or checkpoints]
     std::function<void(StoreState, const std::string& why)> state_changed;
+    // What a batch changed, in order, once it is visible and before it is answered. From inside the
+    // constructor also what the journal still holds, if the epoch is still the same. Must not
+    // block. [committer, or whoever opens]
+    std::function<void(std::vector<Event>&& events)> changed;
+    // After clear(): this is where the history begins anew. [committer]
+    std::function<void(const Version&)> cleared;
 };
 
 class DocumentStore {
@@ -136,10 +152,22 @@ public:
     void commit(Change change, Done done);
     Outcome commit_and_wait(Change change);  // not on the committer [worker]
 
-    // Folds the journal into the readable file; writers go on meanwhile. Throws Error{no_space,
-    // io_failed}; the store then goes on with its journal. [worker, one at a time]
-    void checkpoint();
+    // The earliest deadline of a document in Unix milliseconds, 0 where none has one. [any]
+    std::int64_t next_expiry_ms() const;
+    // Has everything removed whose time has come. Any other commit does the same. [any]
+    void expire();
+
+    // Folds the journal into the readable file; writers go on meanwhile. Returns the revision up to
+    // which the file has everything. Throws Error{no_space, io_failed}; the store then goes on with
+    // its journal. [worker]
+    std::uint64_t checkpoint();
     bool wants_checkpoint() const;  // [any]
+    // Removes every key and all files but the .meta, which keeps the revision and tells of the next
+    // epoch; durable on return. Throws as checkpoint() does, and Error{unavailable, "read-only"}:
+    // all is then as it was, or, where the disk failed in the midst, read-only. [worker]
+    void clear();
+    // Nothing was committed since clear(). [any]
+    bool is_cleared() const;
     // Checkpoints if anything changed, and removes the journal. What is committed afterwards is
     // refused with Error{unavailable}. Throws as checkpoint() does; the journal then stays, and
     // nothing is lost. [control]

@@ -63,25 +63,33 @@ const DocumentPtr& Index::find(std::string_view key) const {
     return found == entries_.end() ? kAbsent : found->document;
 }
 
+void Index::note(const Document& document) {
+    bytes_ += bytes_of(document);
+    if (document.expires_ms != 0) due_.insert(&document);
+}
+
+void Index::forget(const Document& document) {
+    bytes_ -= bytes_of(document);
+    if (document.expires_ms != 0) due_.erase(&document);
+}
+
 void Index::put(DocumentPtr document) {
-    bytes_ += bytes_of(*document);
-    if (entries_.empty() || std::prev(entries_.end())->document->key < document->key) {
+    const Document& fresh = *document;
+    if (entries_.empty() || std::prev(entries_.end())->document->key < fresh.key) {
         entries_.insert(entries_.end(), Entry{std::move(document)});
-        return;
-    }
-    const auto found = entries_.find(document->key);
-    if (found == entries_.end()) {
+    } else if (const auto found = entries_.find(fresh.key); found != entries_.end()) {
+        forget(*found->document);  // first: two with one key and deadline are the same to due_
+        found->document = std::move(document);
+    } else {
         entries_.insert(Entry{std::move(document)});
-        return;
     }
-    bytes_ -= bytes_of(*found->document);
-    found->document = std::move(document);
+    note(fresh);
 }
 
 void Index::erase(std::string_view key) {
     const auto found = entries_.find(key);
     if (found == entries_.end()) return;
-    bytes_ -= bytes_of(*found->document);
+    forget(*found->document);
     entries_.erase(found);
 }
 

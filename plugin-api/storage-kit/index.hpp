@@ -39,6 +39,16 @@ public:
     void put(DocumentPtr document);                       // fastest in ascending order
     void erase(std::string_view key);
 
+    // The document that expires first, null where none does.
+    const Document* first_due() const noexcept { return due_.empty() ? nullptr : *due_.begin(); }
+    // Calls visit(document) in the order of their deadlines for those that are due at `now_ms`,
+    // until it returns false.
+    template <typename Visit> void walk_due(std::int64_t now_ms, Visit visit) const {
+        for (const Document* const document : due_) {
+            if (document->expires_ms > now_ms || !visit(*document)) return;
+        }
+    }
+
     // Calls visit(document) in byte order for those after `after` (exclusive), or from the start,
     // that begin with `prefix`, until it returns false.
     template <typename Visit>
@@ -57,7 +67,16 @@ private:
     static std::uint64_t bytes_of(const Document& document) {
         return document.key.size() + document.value.size();
     }
+    struct Sooner {
+        bool operator()(const Document* a, const Document* b) const noexcept {
+            return a->expires_ms != b->expires_ms ? a->expires_ms < b->expires_ms : a->key < b->key;
+        }
+    };
+    void forget(const Document& document);  // before it goes
+    void note(const Document& document);    // that came
+
     Set entries_;
+    std::set<const Document*, Sooner> due_;  // those of entries_ that expire
     std::uint64_t bytes_ = 0;
 };
 

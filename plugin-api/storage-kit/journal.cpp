@@ -63,10 +63,11 @@ bool read_change(std::string_view text, Change& change) {
     for (json::Walk member(text); member.next();) {
         const std::string_view name = member.name();
         const std::string_view value = member.value();
-        if (name == R"("set")" || name == R"("remove")") {
+        if (name == R"("set")" || name == R"("remove")" || name == R"("expire")") {
             if (named || !is_text(value)) return false;
             named = true;
-            change.remove = name == R"("remove")";
+            change.remove = name != R"("set")";
+            change.expired = name == R"("expire")";
             change.key = json::unquoted(value);
         } else if (name == R"("value")") {
             change.value = value;
@@ -214,9 +215,9 @@ void append_set(std::string& line, std::string_view key, std::string_view value,
     line += '}';
 }
 
-void append_remove(std::string& line, std::string_view key) {
+void append_remove(std::string& line, std::string_view key, bool expired) {
     separate(line);
-    line += R"({"remove":)";
+    line += expired ? R"({"expire":)" : R"({"remove":)";
     json::append_quoted(line, key);
     line += '}';
 }

@@ -33,6 +33,7 @@ void close_line(std::string& line);
 
 struct Change {
     bool remove = false;
+    bool expired = false;  // removed because its time had come
     std::string key;
     std::string_view value, metadata;  // compact JSON; metadata may be empty
     std::int64_t created_ms = 0, expires_ms = 0;
@@ -48,7 +49,7 @@ void begin_commit(std::string& line, std::uint64_t revision, std::int64_t at_ms,
                   bool first_in_line);
 void append_set(std::string& line, std::string_view key, std::string_view value,
                 std::int64_t created_ms, std::int64_t expires_ms, std::string_view metadata);
-void append_remove(std::string& line, std::string_view key);
+void append_remove(std::string& line, std::string_view key, bool expired);
 void end_commit(std::string& line);
 
 void append_number(std::string& out, std::int64_t number);

@@ -20,7 +20,7 @@ void append_commit(std::string& line, const journal::Commit& commit) {
     journal::begin_commit(line, commit.revision, commit.at_ms, first);
     for (const journal::Change& change : commit.changes) {
         if (change.remove) {
-            journal::append_remove(line, change.key);
+            journal::append_remove(line, change.key, change.expired);
         } else {
             journal::append_set(line, change.key, change.value, change.created_ms,
                                 change.expires_ms, change.metadata);

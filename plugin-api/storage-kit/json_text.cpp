@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -99,6 +100,20 @@ std::size_t after_space(std::string_view text, std::size_t at) {
     return at;
 }
 
+// Calls back with the place of each bracket and whether it opens.
+template <typename Callback> void for_brackets(std::string_view text, Callback callback) {
+    for (std::size_t at = 0; at < text.size();) {
+        const char c = text[at];
+        if (c == '"') {
+            at = after_string(text, at);
+            continue;
+        }
+        if (c == '{' || c == '[') callback(at, true);
+        if (c == '}' || c == ']') callback(at, false);
+        ++at;
+    }
+}
+
 }  // namespace
 
 std::size_t invalid_utf8(std::string_view text) {
@@ -190,27 +205,98 @@ std::string unquoted(std::string_view literal) {
     return out;
 }
 
-Walk::Walk(std::string_view container) : text_(container) {
+std::string_view text_of(std::string_view literal, std::string& scratch) {
+    const std::string_view inner = literal.substr(1, literal.size() - 2);
+    if (inner.find('\\') == std::string_view::npos) return inner;
+    return scratch = unquoted(literal);
+}
+
+std::size_t depth_of(std::string_view text) {
+    std::size_t depth = 0;
+    std::size_t deepest = 0;
+    for_brackets(text, [&](std::size_t, bool opening) {
+        if (opening) {
+            deepest = std::max(deepest, ++depth);
+        } else {
+            --depth;
+        }
+    });
+    return deepest;
+}
+
+LongParts::LongParts(std::string_view text) {
+    // Shorter ones are passed over as fast as they are looked up; of long texts, only so many are
+    // noted that the notes stay far smaller than the text.
+    const std::size_t length = std::max<std::size_t>(4096, text.size() / 1024);
+    if (text.size() < 2 * length) return;
+    std::vector<std::size_t> open;  // places in parts_
+    for_brackets(text, [&](std::size_t at, bool opening) {
+        if (opening) {
+            open.push_back(parts_.size());
+            parts_.push_back({text.data() + at, nullptr});
+            return;
+        }
+        Part& part = parts_[open.back()];
+        open.pop_back();
+        part.end = text.data() + at + 1;
+        // A short one is the last: those within it are shorter and went before it.
+        if (static_cast<std::size_t>(part.end - part.begin) < length) parts_.pop_back();
+    });
+}
+
+const char* LongParts::end_of(const char* begin) const noexcept {
+    if (parts_.empty()) return nullptr;
+    const auto found = std::lower_bound(
+        parts_.begin(), parts_.end(), begin,
+        [](const Part& part, const char* at) { return std::less<>()(part.begin, at); });
+    return found != parts_.end() && found->begin == begin ? found->end : nullptr;
+}
+
+Walk::Walk(std::string_view container, const LongParts* known) : text_(container), known_(known) {
     at_ = after_space(text_, 0);
     const char opening = at_ < text_.size() ? text_[at_] : '\0';
     object_ = opening == '{';
     if (opening != '{' && opening != '[') text_ = {};
-    ++at_;
+    at_ = std::min(at_ + 1, text_.size());
+}
+
+Walk Walk::elements(std::string_view run, const LongParts* known) {
+    Walk walk;
+    walk.text_ = run;
+    walk.known_ = known;
+    return walk;
+}
+
+std::size_t Walk::after_child() const {
+    if (known_ != nullptr && (text_[at_] == '{' || text_[at_] == '[')) {
+        const char* const end = known_->end_of(text_.data() + at_);
+        if (end != nullptr) return static_cast<std::size_t>(end - text_.data());
+    }
+    return after_value(text_, at_);
+}
+
+std::string_view Walk::value() {
+    if (within_ && value_.empty()) value_ = text_.substr(at_, after_child() - at_);
+    return value_;
 }
 
 bool Walk::next() {
+    if (within_) at_ = value_.empty() ? after_child() : at_ + value_.size();
+    within_ = false;
+    value_ = {};
     at_ = after_space(text_, at_);
     if (at_ < text_.size() && text_[at_] == ',') at_ = after_space(text_, at_ + 1);
-    if (at_ >= text_.size() || text_[at_] == '}' || text_[at_] == ']') return false;
+    if (at_ >= text_.size() || text_[at_] == '}' || text_[at_] == ']') {
+        text_ = text_.substr(0, at_);
+        return false;
+    }
     if (object_) {
         const std::size_t end = after_string(text_, at_);
         name_ = text_.substr(at_, end - at_);
         at_ = after_space(text_, end);
         at_ = after_space(text_, std::min(at_ + 1, text_.size()));  // the colon
     }
-    const std::size_t end = after_value(text_, at_);
-    value_ = text_.substr(at_, end - at_);
-    at_ = end;
+    within_ = true;
     return true;
 }
 

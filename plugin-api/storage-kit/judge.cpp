@@ -31,6 +31,7 @@ void Judge::apply(Index& index) {
 
 void Judge::end_batch() {
     overlay_.clear();
+    events_.clear();
     if (line_.capacity() > (1U << 20U)) line_ = {};
 }
 
@@ -39,6 +40,14 @@ void Judge::begin_change() {
     touched_.clear();
     names_.clear();
     line_before_ = line_.size();
+    expiring_ = false;
+}
+
+Judge::Verdict Judge::expire(std::string_view key) {
+    begin_change();
+    expiring_ = true;
+    put(key, nullptr);
+    return end_change();
 }
 
 Judge::Verdict Judge::end_change() {
@@ -50,7 +59,7 @@ Judge::Verdict Judge::end_change() {
             journal::begin_commit(line_, revision(), now_ms_, first_);
         }
         if (!entry.now) {
-            journal::append_remove(line_, names_[i]);
+            journal::append_remove(line_, names_[i], expiring_);
             continue;
         }
         verdict.removal_only = false;
@@ -64,9 +73,24 @@ Judge::Verdict Judge::end_change() {
 
 void Judge::accept(const Verdict& verdict) {
     if (!verdict.changed) return;
+    if (recording_) record();
     ++last_revision_;
     any_ = true;
     first_ = false;
+}
+
+void Judge::record() {
+    for (std::size_t i = 0; i < touched_.size(); ++i) {
+        const Entry& entry = *touched_[i];
+        if (entry.now == entry.before) continue;
+        if (entry.now) {
+            events_.push_back({Event::Kind::set, false, entry.now});
+            continue;
+        }
+        events_.push_back({expiring_ ? Event::Kind::expire : Event::Kind::remove, false,
+                           make_document({revision(), 0, now_ms_, 0}, names_[i], {}, {})});
+    }
+    events_.back().last = true;
 }
 
 void Judge::undo() {
@@ -76,7 +100,10 @@ void Judge::undo() {
 
 DocumentPtr Judge::get(std::string_view key) const {
     const auto found = overlay_.find(key);
-    return found == overlay_.end() ? index_.find(key) : found->second.now;
+    const DocumentPtr& now = found == overlay_.end() ? index_.find(key) : found->second.now;
+    // Still there only where the journal had no room for its end.
+    if (now && now->expires_ms != 0 && now->expires_ms <= now_ms_) return nullptr;
+    return now;
 }
 
 void Judge::set(std::string_view key, std::string_view value, std::int64_t expires_ms,

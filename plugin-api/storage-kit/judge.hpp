@@ -15,7 +15,13 @@ namespace larder::storage {
 
 class Judge final : public Transaction {
 public:
-    explicit Judge(const Index& index) : index_(index) {}
+    // Whether a change changed anything, and whether it only removes.
+    struct Verdict {
+        bool changed = false, removal_only = true;
+    };
+
+    // `recording`: events() are kept.
+    Judge(const Index& index, bool recording) : index_(index), recording_(recording) {}
 
     // ---- a batch [committer]
     void begin_batch(std::uint64_t last_revision, std::int64_t now_ms);
@@ -24,15 +30,16 @@ public:
     bool changed() const noexcept { return any_; }
     // Puts what the batch left into `index`, which must be the one it was judged against.
     void apply(Index& index);
+    // What the accepted changes of the batch did, in order.
+    std::vector<Event>& events() noexcept { return events_; }
     void end_batch();  // lets go of what was replaced: not under a lock
+
+    // ---- an expiry: a change by itself, to be accepted or undone as any other
+    Verdict expire(std::string_view key);
 
     // ---- a change
     void begin_change();
-    // Adds the change to line(). Whether it changed anything, and whether it only removes.
-    struct Verdict {
-        bool changed = false, removal_only = true;
-    };
-    Verdict end_change();
+    Verdict end_change();  // adds the change to line()
     void accept(const Verdict& verdict);
     void undo();  // after end_change() or in its stead: nothing of the change stays
 
@@ -55,8 +62,10 @@ private:
     };
     using Overlay = std::map<std::string_view, Entry>;
     void put(std::string_view key, DocumentPtr document);
+    void record();
 
     const Index& index_;
+    const bool recording_;
     std::uint64_t last_revision_ = 0;
     std::int64_t now_ms_ = 0;
     std::string line_;
@@ -67,6 +76,8 @@ private:
     std::vector<std::string_view> names_;  // theirs, in the same order
     std::size_t line_before_ = 0;
     bool first_ = true;
+    bool expiring_ = false;  // the change is an expiry
+    std::vector<Event> events_;
 };
 
 }  // namespace larder::storage

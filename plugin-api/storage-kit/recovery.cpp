@@ -36,8 +36,12 @@ struct Known {
 class Recovery {
 public:
     Recovery(FileSystem& files, const Paths& paths, std::int64_t now_ms,
-             const std::function<void(const Finding&)>& report)
-        : files_(files), paths_(paths), now_ms_(now_ms), report_(report) {}
+             const std::function<void(const Finding&)>& report, bool keep_events)
+        : files_(files),
+          paths_(paths),
+          now_ms_(now_ms),
+          report_(report),
+          keep_events_(keep_events) {}
 
     Recovered run() {
         read_checkpoint();
@@ -45,6 +49,8 @@ public:
         replay();
         if (result_.damage.empty()) check_history();
         settle_edits();
+        if (applied_ > 0) result_.cleared = false;
+        if (result_.must_fold) result_.events.clear();  // not of the epoch that begins
         return std::move(result_);
     }
 
@@ -58,7 +64,7 @@ private:
     void read_checkpoint() {
         if (files_.exists(paths_.meta)) {
             if (take_pair(checkpoint::read_pair(files_, paths_.json, paths_.meta))) return;
-            if (finish_renames()) return;
+            if (finish_renames() || take_cleared()) return;
             return compare_with_meta();
         }
         if (take_pair(checkpoint::read_pair(files_, paths_.json, paths_.meta_tmp))) {
@@ -107,6 +113,24 @@ private:
         }
         take_pair(std::move(pair));
         finish(paths_.json_tmp, paths_.json);
+        return true;
+    }
+
+    // The store was emptied as a whole. The readable file of the time before may still stand there,
+    // if its removal was lost; any other one is an edit.
+    bool take_cleared() {
+        const checkpoint::Meta meta =
+            checkpoint::read_meta(files_, paths_.meta, [](const checkpoint::Line&) {});
+        if (!meta.whole || !meta.head->json_sha256.empty()) return false;
+        if (files_.exists(paths_.json)) {
+            if (checkpoint::sha256_of(files_, paths_.json) != meta.head->previous_sha256) {
+                return false;
+            }
+            files_.remove(paths_.json);
+            files_.sync_directory(paths_.folder);
+        }
+        take_head(*meta.head);
+        result_.cleared = true;
         return true;
     }
 
@@ -262,12 +286,20 @@ private:
             return fmt::format("revision {} follows {}", commit.revision, last_);
         }
         for (const journal::Change& change : commit.changes) {
+            const Stamp stamp{commit.revision, change.created_ms, commit.at_ms, change.expires_ms};
+            auto document = make_document(stamp, change.key, change.value, change.metadata);
+            if (keep_events_) {
+                const auto kind = change.expired  ? Event::Kind::expire
+                                  : change.remove ? Event::Kind::remove
+                                                  : Event::Kind::set;
+                const bool last = &change == &commit.changes.back();
+                result_.events.push_back({kind, last, document});
+            }
             if (change.remove) {
                 result_.index.erase(change.key);
-                continue;
+            } else {
+                result_.index.put(std::move(document));
             }
-            const Stamp stamp{commit.revision, change.created_ms, commit.at_ms, change.expires_ms};
-            result_.index.put(make_document(stamp, change.key, change.value, change.metadata));
         }
         last_ = commit.revision;
         result_.revision = std::max(result_.revision, last_);
@@ -319,6 +351,7 @@ private:
     const Paths& paths_;
     const std::int64_t now_ms_;
     const std::function<void(const Finding&)>& report_;
+    const bool keep_events_;
     Sha256 sha_;
 
     Recovered result_;
@@ -337,8 +370,8 @@ private:
 }  // namespace
 
 Recovered recover(FileSystem& files, const Paths& paths, std::int64_t now_ms,
-                  const std::function<void(const Finding&)>& report) {
-    return Recovery(files, paths, now_ms, report).run();
+                  const std::function<void(const Finding&)>& report, bool keep_events) {
+    return Recovery(files, paths, now_ms, report, keep_events).run();
 }
 
 }  // namespace larder::storage

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "storage-kit/checkpoint.hpp"
 #include "storage-kit/document_store.hpp"
@@ -22,12 +23,14 @@ struct Recovered {
     bool has_records = false;  // the journal holds changes after `folded`
     bool has_journal = false;  // a journal's file is there
     std::uint64_t journal_end = 0, old_end = 0;  // of the good lines; 0 where there are none
-    bool must_fold = false;  // a checkpoint has to come before anything is served
-    std::string damage;      // not empty: serve, but change nothing
+    bool cleared = false;                        // emptied as a whole, and nothing came since
+    bool must_fold = false;     // a checkpoint has to come before anything is served
+    std::string damage;         // not empty: serve, but change nothing
+    std::vector<Event> events;  // of the journal's commits after `folded`, if asked for
 };
 
 // Throws Error{corrupt} where nothing can be served, and std::system_error. [control]
 Recovered recover(FileSystem& files, const checkpoint::Paths& paths, std::int64_t now_ms,
-                  const std::function<void(const Finding&)>& report);
+                  const std::function<void(const Finding&)>& report, bool keep_events = false);
 
 }  // namespace larder::storage

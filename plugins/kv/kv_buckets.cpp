@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "larder/time.hpp"
+
 namespace larder::kv {
 namespace {
 
@@ -23,10 +25,11 @@ bool is_well_known(std::string_view name) {
            std::find(kConfigBuckets.begin(), kConfigBuckets.end(), name) != kConfigBuckets.end();
 }
 
-// One that was never written to is not there, but for those that always are.
+// One that was never written to, or was removed, is not there, but for those that always are.
 bool is_there(const Bucket& bucket) {
-    return !bucket.is_readable() || is_well_known(bucket.name()) ||
-           bucket.store().version().revision > 0;
+    if (!bucket.is_readable()) return true;
+    const auto& store = bucket.store();
+    return (store.version().revision > 0 && !store.is_cleared()) || is_well_known(bucket.name());
 }
 
 Level level_of(Finding::Kind kind) {
@@ -58,7 +61,10 @@ storage::DocumentStore& Bucket::store() const {
 }
 
 Buckets::Buckets(BucketsOptions options, Host& host)
-    : options_(std::move(options)), host_(host), committer_("larder-kv") {
+    : options_(std::move(options)),
+      host_(host),
+      histories_(options_.watch_history),
+      committer_("larder-kv") {
     auto& files = storage::FileSystem::real();
     std::vector<std::string> names(kConfigBuckets.begin(), kConfigBuckets.end());
     names.emplace_back("storage");
@@ -98,7 +104,7 @@ Buckets::~Buckets() {
 }
 
 std::shared_ptr<Bucket> Buckets::open(const std::string& name) {
-    auto bucket = std::make_shared<Bucket>(name, bucket_file(name));
+    auto bucket = std::make_shared<Bucket>(name, bucket_file(name), histories_);
     storage::StoreOptions options;
     options.checkpoint_bytes = options_.checkpoint_size;
     options.report = [this, name](const Finding& finding) {
@@ -115,10 +121,17 @@ std::shared_ptr<Bucket> Buckets::open(const std::string& name) {
         }
         report_health();
     };
+    options.changed = [history = &bucket->history_](std::vector<storage::Event>&& events) {
+        history->add(std::move(events));
+    };
+    options.cleared = [history = &bucket->history_](const storage::Version& version) {
+        history->begin_anew(version);
+    };
     try {
         bucket->store_ = std::make_unique<storage::DocumentStore>(
             storage::FileSystem::real(), options_.data_directory + "/" + bucket->file(), committer_,
             options);
+        bucket->history_.opened(bucket->store_->version());
         const StoreState state = bucket->store_->state();
         if (state != StoreState::open) options.state_changed(state, bucket->store_->state_reason());
     } catch (const Error& error) {
@@ -147,6 +160,15 @@ std::shared_ptr<Bucket> Buckets::find(std::string_view name) const {
     const std::shared_lock lock(mutex_);
     const auto found = buckets_.find(name);
     return found != buckets_.end() && is_there(*found->second) ? found->second : nullptr;
+}
+
+std::shared_ptr<Bucket> Buckets::find_even_removed(std::string_view name) const {
+    const std::shared_lock lock(mutex_);
+    const auto found = buckets_.find(name);
+    if (found == buckets_.end()) return nullptr;
+    const auto& bucket = found->second;
+    const bool was = !bucket->is_readable() || bucket->store().version().epoch > 1;
+    return was || is_there(*bucket) ? bucket : nullptr;
 }
 
 std::shared_ptr<Bucket> Buckets::find_or_make(std::string_view name) {
@@ -183,13 +205,27 @@ std::vector<std::shared_ptr<Bucket>> Buckets::all() const {
 void Buckets::keep_up() {
     pthread_setname_np(pthread_self(), "larder-kv-fold");
     std::unique_lock lock(upkeep_mutex_);
-    while (!upkeep_.wait_for(lock, kUpkeepStep, [this] { return ending_; })) {
+    auto step = kUpkeepStep;
+    while (!upkeep_.wait_for(lock, step, [this] { return ending_; })) {
         lock.unlock();
+        step = kUpkeepStep;
         for (const auto& bucket : all()) {
-            if (bucket->is_readable()) fold_if_due(*bucket);
+            if (!bucket->is_readable()) continue;
+            step = std::min(step, end_what_is_due(bucket->store()));
+            fold_if_due(*bucket);
         }
         lock.lock();
     }
+}
+
+// How long the next look at it may wait.
+std::chrono::milliseconds Buckets::end_what_is_due(storage::DocumentStore& store) {
+    const std::int64_t due = store.next_expiry_ms();
+    if (due == 0 || store.state() == StoreState::read_only) return kUpkeepStep;
+    const std::int64_t left = due - unix_now_ms();
+    if (left > 0) return std::min(kUpkeepStep, std::chrono::milliseconds(left));
+    store.expire();
+    return kUpkeepStep;
 }
 
 void Buckets::fold_if_due(Bucket& bucket) {

@@ -6,6 +6,8 @@
 
 #include "kv_buckets.hpp"
 #include "kv_routes.hpp"
+#include "kv_watch.hpp"
+#include "kv_writes.hpp"
 #include "larder/plugin.hpp"
 
 namespace larder::kv {
@@ -22,7 +24,9 @@ public:
 private:
     Host& host_;
     std::unique_ptr<Buckets> buckets_;
+    std::unique_ptr<Watches> watches_;
     std::unique_ptr<KvRoutes> routes_;
+    std::unique_ptr<KvWrites> writes_;
 };
 
 }  // namespace larder::kv

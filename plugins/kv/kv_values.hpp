@@ -1,4 +1,4 @@
-// How kv's records look in JSON and in headers: revisions, times, metadata, keys, cursors. Neither
+// How kv's records look in JSON and in headers: revisions, times, metadata, keys, integers. Neither
 // routes nor storage.
 #pragma once
 
@@ -13,6 +13,20 @@ namespace larder::kv {
 
 inline constexpr std::size_t kMaxKey = 1024;       // bytes of UTF-8
 inline constexpr std::size_t kMaxMetadata = 4096;  // bytes of JSON
+
+// A time to live as a client gives it: none, the key's own, or milliseconds.
+inline constexpr std::int64_t kNoTtl = 0, kKeepTtl = -1;
+inline constexpr std::int64_t kMaxTtlSeconds = 3'155'760'000;  // a hundred years
+
+// A decimal number of seconds, more than 0 and at most kMaxTtlSeconds, in milliseconds, rounded up;
+// nothing for anything else.
+std::optional<std::int64_t> ttl_of(std::string_view seconds);
+// When what is set at `now_ms` expires; `before` is what stood there, or null.
+std::int64_t deadline_of(std::int64_t ttl_ms, const storage::Document* before, std::int64_t now_ms);
+
+// The integer that a JSON number stands for, however it is written (1e3 is 1000, 2.0 is 2); nothing
+// where it is none, or has more than 64 bits, or `json` is no number.
+std::optional<std::int64_t> exact_integer(std::string_view json);
 
 std::string etag_of(std::uint64_t revision);                   // "\"7\""
 std::string revision_header(const storage::Version& version);  // "1-7"

@@ -4,20 +4,17 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <memory>
 #include <regex>
 #include <set>
 #include <thread>
 #include <vector>
 
-#include "support/daemon_process.hpp"
-#include "support/raw_client.hpp"
-#include "support/suite.hpp"
+#include "support/daemon_fixture.hpp"
 
 namespace larder::test {
 namespace {
 
-class KvTest : public CppUnit::TestFixture {
+class KvTest : public DaemonFixture {
     CPPUNIT_TEST_SUITE(KvTest);
     CPPUNIT_TEST(keeps_and_reads_back);
     CPPUNIT_TEST(keeps_values_to_the_byte);
@@ -47,15 +44,6 @@ class KvTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE_END();
 
 public:
-    void setUp() override {
-        folder_ = std::make_unique<TemporaryFolder>();
-        start();
-    }
-    void tearDown() override {
-        daemon_.reset();
-        folder_.reset();
-    }
-
     void keeps_and_reads_back() {
         const Answer put = send("PUT", "/api/kv/storage/greeting", {}, R"({"hello":"world"})");
         CPPUNIT_ASSERT_EQUAL(201, put.status);
@@ -520,24 +508,6 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("{\"a\": "),
                              read_file(folder_->path() + "/kv/broken.json"));
     }
-
-private:
-    void start() {
-        DaemonOptions options;
-        options.data_directory = folder_->path();
-        daemon_ = std::make_unique<DaemonProcess>(std::move(options));
-    }
-    void restart() {
-        CPPUNIT_ASSERT_EQUAL(0, daemon_->stop());
-        start();
-    }
-    Answer send(std::string_view method, const std::string& target, std::string_view headers = {},
-                std::string_view body = {}) {
-        return request(daemon_->port(), method, target, headers, body);
-    }
-
-    std::unique_ptr<TemporaryFolder> folder_;
-    std::unique_ptr<DaemonProcess> daemon_;
 };
 
 LARDER_TEST_SUITE(KvTest);

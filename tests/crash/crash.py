@@ -21,7 +21,8 @@ import tempfile
 import time
 
 from daemon import Daemon, Failed
-from history import BUCKETS, SETTINGS, History, Load, refuse_alarms
+from history import BUCKETS, SETTINGS, History, refuse_alarms
+from load import Load
 
 CLEAN_EVERY = 10
 DOUBLE_EVERY = 25

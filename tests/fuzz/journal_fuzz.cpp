@@ -28,7 +28,7 @@ std::string rewritten(const journal::Commit& commit) {
     journal::begin_commit(text, commit.revision, commit.at_ms, true);
     for (const journal::Change& change : commit.changes) {
         if (change.remove) {
-            journal::append_remove(text, change.key);
+            journal::append_remove(text, change.key, change.expired);
         } else {
             journal::append_set(text, change.key, change.value, change.created_ms,
                                 change.expires_ms, change.metadata);

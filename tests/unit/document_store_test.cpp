@@ -40,7 +40,7 @@ using larder::storage::Transaction;
 using larder::test::FaultDisk;
 
 const std::string kPath = "data/s.json";
-constexpr std::int64_t kStart = 1'700'000'000'000;
+constexpr std::int64_t kStart = 1'700'000'000'000, kFar = 2 * kStart;
 
 class DocumentStoreTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(DocumentStoreTest);
@@ -124,13 +124,13 @@ public:
     void reads_what_was_set() {
         open();
         CPPUNIT_ASSERT(!store_->get("a"));
-        set("a", R"({"b":[1,2]})", 99, R"({"m":1})");
+        set("a", R"({"b":[1,2]})", kFar, R"({"m":1})");
         const DocumentPtr document = store_->get("a");
         CPPUNIT_ASSERT(document);
         CPPUNIT_ASSERT_EQUAL(std::string(R"({"b":[1,2]})"), std::string(document->value));
         CPPUNIT_ASSERT_EQUAL(std::string(R"({"m":1})"), std::string(document->metadata));
         CPPUNIT_ASSERT_EQUAL(std::string("a"), std::string(document->key));
-        CPPUNIT_ASSERT_EQUAL(std::int64_t{99}, document->expires_ms);
+        CPPUNIT_ASSERT_EQUAL(kFar, document->expires_ms);
         CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, document->revision);
         CPPUNIT_ASSERT_EQUAL(std::size_t{1}, store_->count());
         CPPUNIT_ASSERT_EQUAL(std::uint64_t{12}, store_->value_bytes());
@@ -966,7 +966,7 @@ public:
                     expected.erase(key);
                 }
                 if (what >= 8) {
-                    set(key, std::to_string(step), what == 9 ? 5 : 0, what == 10 ? "{}" : "");
+                    set(key, std::to_string(step), what == 9 ? kFar : 0, what == 10 ? "{}" : "");
                     expected[key] = std::to_string(step);
                 }
                 if (what < 3) {
@@ -1074,9 +1074,9 @@ private:
     }
     void keeps_stamps(bool clean) {
         open();
-        set("a", "1", 12345, R"({"tag":"x"})");
+        set("a", "1", kFar, R"({"tag":"x"})");
         set("b\\\"\n\x01", "\"\xC3\xA9\\n\"");
-        set("a", "2", 777, R"({"tag":"y"})");
+        set("a", "2", kFar + 777, R"({"tag":"y"})");
         const DocumentPtr before = store_->get("a");
         if (clean) store_->close();
         open();

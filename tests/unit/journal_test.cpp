@@ -77,7 +77,7 @@ public:
         std::string text = journal::open_line();
         journal::begin_commit(text, 7, 1000, true);
         journal::append_set(text, "a\"", "[1]", 900, 2000, R"({"m":1})");
-        journal::append_remove(text, "b");
+        journal::append_remove(text, "b", false);
         journal::end_commit(text);
         journal::begin_commit(text, 8, 1001, false);
         journal::append_set(text, "c", "2", 1001, 0, {});
@@ -101,7 +101,7 @@ public:
         std::string text = journal::open_line();
         journal::begin_commit(text, 7, 1000, true);
         journal::append_set(text, "a\"\xC3\xA9", "[1]", 900, 2000, R"({"m":1})");
-        journal::append_remove(text, "b\n");
+        journal::append_remove(text, "b\n", false);
         journal::end_commit(text);
         journal::close_line(text);
         place(header() + text);

@@ -1,0 +1,66 @@
+#include "kv_answers.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "kv_values.hpp"
+#include "storage-kit/json.hpp"
+
+namespace larder::kv {
+
+std::string_view key_of(const Request& request) {
+    std::string_view key = request.param("key");
+    if (key.empty()) key = "checkpoint";
+    check_key(key);
+    return key;
+}
+
+std::shared_ptr<Bucket> existing_bucket(const Buckets& buckets, const Request& request) {
+    auto bucket = buckets.find(request.param("bucket"));
+    if (!bucket) throw bucket_not_found();
+    return bucket;
+}
+
+Error bucket_not_found() {
+    return {Errc::not_found, "bucket-not-found",
+            "there is no such bucket; the first write to it makes it"};
+}
+
+Error key_not_found() { return {Errc::not_found, "key-not-found", "the bucket has no such key"}; }
+
+Error overloaded() {
+    return std::move(
+        Error(Errc::unavailable, "overloaded", "all workers are busy and their queue is full")
+            .with_header("Retry-After", "1"));
+}
+
+Error value_too_large(std::uint64_t limit) {
+    return std::move(
+        Error(Errc::too_large, "value-too-large", fmt::format("a value may hold {} bytes", limit))
+            .with("limit", std::to_string(limit)));
+}
+
+Response json_answer(int status, std::string body) {
+    Response response;
+    response.status = status;
+    response.headers.emplace_back("Content-Type", "application/json");
+    response.body = std::move(body);
+    return response;
+}
+
+void tell_version(Response& response, const storage::Version& version) {
+    response.headers.emplace_back("Larder-Revision", revision_header(version));
+}
+
+std::string compact_json(std::string_view text, std::string_view what) {
+    try {
+        return storage::json::compact(text);
+    } catch (const storage::json::InvalidJson& error) {
+        throw Error(Errc::bad_request, "invalid-json",
+                    fmt::format("{} is no JSON value: {}", what, error.what()))
+            .with("offset", std::to_string(error.offset()));
+    }
+}
+
+}  // namespace larder::kv
