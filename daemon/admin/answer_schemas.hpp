@@ -110,4 +110,34 @@ inline constexpr std::string_view kReloadProblems =
     "422 insecure-listener: a listener that others can reach wants credentials and TLS;"
     "400 tls-certificate: the certificate or its key cannot be used";
 
+// ---- jobs and alerts
+
+inline constexpr std::string_view kJobListSchema =
+    R"({"allOf": [{"$ref": "#/components/schemas/List"},
+        {"properties": {"items": {"items": {"type": "object",
+            "required": ["name", "plugin", "schedule", "running", "last_run", "outcome",
+                         "duration", "next_run"]}}}}]})";
+inline constexpr std::string_view kJobSchema = R"({"type": "object",
+    "required": ["name", "plugin", "schedule", "running", "last_run", "outcome", "duration",
+                 "next_run", "history"],
+    "properties": {
+        "name": {"type": "string"}, "schedule": {"type": "string"},
+        "running": {"type": "boolean"}, "last_run": {"type": ["string", "null"]},
+        "outcome": {"type": ["string", "null"]}, "duration": {"type": ["number", "null"]},
+        "next_run": {"type": ["string", "null"]},
+        "history": {"type": "array", "items": {"type": "object",
+            "required": ["due", "started_at", "duration", "outcome", "trigger", "error"]}}}})";
+inline constexpr std::string_view kJobAcceptedSchema = R"({"type": "object",
+    "required": ["name", "accepted"],
+    "properties": {"name": {"type": "string"}, "accepted": {"const": true}}})";
+inline constexpr std::string_view kAlertListSchema =
+    R"({"allOf": [{"$ref": "#/components/schemas/List"},
+        {"properties": {"items": {"items": {"type": "object",
+            "required": ["id", "key", "severity", "source", "text", "state", "raised_at",
+                         "latest_at", "resolved_at", "count"],
+            "properties": {"state": {"enum": ["raised", "resolved"]}}}}}}]})";
+inline constexpr std::string_view kJobProblems = "404 job-not-found: no job has this name";
+inline constexpr std::string_view kJobRunProblems =
+    "404 job-not-found; 409 job-running: it runs already";
+
 }  // namespace larder::admin

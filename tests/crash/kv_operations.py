@@ -409,8 +409,8 @@ class Planner:
         """The next page of a list, or the first of another."""
         if self.cursor is None or self.random.random() < 0.3:
             prefix = self.random.choice(("", "", "", "n/", "p", "a", "π", "none"))
-            self.cursor = (prefix, self.random.random() < 0.5, None, None)
-        prefix, values, cursor, after = self.cursor
+            self.cursor = (prefix, self.random.random() < 0.5, None, None, 0)
+        prefix, values, cursor, after, since = self.cursor
         limit = self.random.choice((1, 2, 3, 5, 1000))
         query = f"limit={limit}" + (f"&prefix={quote(prefix)}" if prefix else "")
         query += ("&values=true" if values else "") + (f"&cursor={quote(cursor)}" if cursor else "")
@@ -423,12 +423,18 @@ class Planner:
 
             def look(answer):
                 body = kv_json.parse(answer.body.decode())
-                _judge_items(body["items"], names[:limit], there, values)
-                if (body["next"] is None) != (len(names) <= limit):
-                    raise Mismatch(f"next is {body['next']}; {len(names)} keys, limit {limit}")
+                found = {item["key"] for item in body["items"]}
+                # What was written since the page before may be told or not.
+                told = [n for n in names if cursor is None or n in found
+                        or (there[n].revision or since + 1) <= since]
+                _judge_items(body["items"], told[:limit], there, values)
+                more = {len(told) > limit, len(told) > limit or len(names) > len(told)}
+                if (body["next"] is not None) not in more:
+                    raise Mismatch(f"next is {body['next']}; {len(told)} keys, limit {limit}")
                 self.cursor = None
                 if body["next"] is not None:
-                    self.cursor = (prefix, values, body["next"], names[limit - 1])
+                    self.cursor = (prefix, values, body["next"], told[limit - 1],
+                                   answer.revision()[1])
             yield from self._listed(look)
         return Operation("list", "GET", f"{self.bucket.target}?{query}", outcomes)
 

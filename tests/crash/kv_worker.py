@@ -143,7 +143,7 @@ class Worker:
             elif chance < 0.3:
                 self.ledger.resume(self._port, False)
             else:
-                self.ledger.check()
+                self.ledger.check(self._port)
         except Mismatch as mismatch:
             raise Failed(self._report(None, None, [str(mismatch)])) from mismatch
 

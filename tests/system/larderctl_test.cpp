@@ -35,6 +35,7 @@ class LarderctlTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(carries_a_bucket_out_and_in);
     CPPUNIT_TEST(leaves_no_half_of_an_export);
     CPPUNIT_TEST(watches_over_a_restart);
+    CPPUNIT_TEST(judges_a_bucket_at_rest);
     CPPUNIT_TEST(checks_and_explains_files);
     CPPUNIT_TEST(judges_a_plugin_without_a_daemon);
     CPPUNIT_TEST(begins_a_plugin);
@@ -256,6 +257,23 @@ public:
         CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.err, 0, ended.exit);
         CPPUNIT_ASSERT_EQUAL(std::string("set first 1\ndelete first\nset second {\"a\":[1,2]}\n"),
                              read_file(out));
+    }
+
+    void judges_a_bucket_at_rest() {
+        start();
+        for (const char* key : {"a", "b", "c"}) ctl({"kv", "set", "shelf", key, "1"});
+        daemon_->stop();
+        const std::string file = data() + "/kv/shelf.json";
+        const Ran whole = run({binary(), "kv", "check", file});
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(whole.err, 0, whole.exit);
+        CPPUNIT_ASSERT_MESSAGE(whole.out, whole.out.starts_with("whole: 3 keys"));
+        write_file(file, "{\n\"a\": 1,\n\"b\": oops,\n\"c\": 1\n}\n");
+        const std::string saved = folder_ / "saved.json";
+        const Ran damaged = run({binary(), "kv", "check", file, "--save", saved});
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(damaged.out, 1, damaged.exit);
+        CPPUNIT_ASSERT(damaged.out.starts_with("damaged"));
+        CPPUNIT_ASSERT(has(read_file(saved), "\"a\": 1"));
+        CPPUNIT_ASSERT_EQUAL(4, run({binary(), "kv", "check", folder_ / "none.json"}).exit);
     }
 
     void checks_and_explains_files() {

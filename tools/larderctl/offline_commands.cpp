@@ -7,13 +7,16 @@
 #include <iostream>
 #include <iterator>
 #include <regex>
+#include <system_error>
 
 #include "command.hpp"
 #include "config/loader.hpp"
 #include "config/nearest.hpp"
 #include "daemon.hpp"
 #include "larder/error.hpp"
+#include "larder/time.hpp"
 #include "plugin_host/stamp.hpp"
+#include "storage-kit/inspect.hpp"
 #include "storage-kit/json.hpp"
 #include "table.hpp"
 
@@ -232,11 +235,75 @@ int plugin_new(Context& context) {
     return kOk;
 }
 
+// ---- kv
+
+const char* verdict_word(storage::Inspection::Verdict verdict) {
+    switch (verdict) {
+        case storage::Inspection::Verdict::whole: return "whole";
+        case storage::Inspection::Verdict::torn: return "torn";
+        case storage::Inspection::Verdict::damaged: break;
+    }
+    return "damaged";
+}
+
+void print_inspection(const Context& context, const storage::Inspection& found) {
+    if (!context.json) {
+        std::cout << fmt::format("{}: {} keys, version {}-{}\n", verdict_word(found.verdict),
+                                 found.savable.size(), found.version.epoch, found.version.revision);
+        for (const auto& finding : found.findings) {
+            std::cout << "  " << printable(finding.text) << '\n';
+        }
+        return;
+    }
+    std::string texts;
+    for (const auto& finding : found.findings) {
+        texts += (texts.empty() ? "" : ",") + json_of(finding.text);
+    }
+    std::cout << fmt::format(R"({{"verdict":"{}","keys":{},"epoch":{},"revision":{},)"
+                             R"("lost_lines":{},"unreachable_batches":{},"findings":[{}]}})",
+                             verdict_word(found.verdict), found.savable.size(), found.version.epoch,
+                             found.version.revision, found.lost_lines, found.unreachable_batches,
+                             texts)
+              << '\n';
+}
+
+int kv_check(Context& context) {
+    const std::string& file = context.words.arguments[0];
+    std::error_code ignored;  // what cannot be looked at is told by inspect()
+    if (!fs::exists(file, ignored) && !fs::exists(file + ".journal", ignored)) {
+        throw LocalError(
+            fmt::format("there is no bucket {}; name its .json in the data directory", file));
+    }
+    storage::FileSystem& files = storage::FileSystem::real();
+    try {
+        const auto found = storage::inspect(files, file, unix_now_ms());
+        print_inspection(context, found);
+        if (const auto place = context.words.value("--save")) {
+            storage::save(files, found, *place);
+            if (!context.json) std::cout << "what can be saved is in " << *place << '\n';
+        }
+        return found.verdict == storage::Inspection::Verdict::damaged ? kRefused : kOk;
+    } catch (const std::system_error& error) {
+        throw LocalError(fmt::format("{}: {}", file, error.what()));
+    } catch (const Error& error) {
+        throw LocalError(fmt::format("{}: {}{}{}", file, error.what(),
+                                     error.internal().empty() ? "" : ": ", error.internal()));
+    }
+}
+
 }  // namespace
 
 std::vector<Command> offline_commands() {
     const Option file{"--config", "FILE", "instead of /etc/larder/larder.ini"};
     return {
+        {"kv check",
+         "FILE",
+         1,
+         1,
+         "Judge a bucket's files while larderd is down, without changing them",
+         {{"--save", "NEW", "write what can be saved as another bucket's file"}},
+         kv_check,
+         false},
         {"config check",
          "",
          0,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iostream>
+#include <string_view>
 
 namespace larder::ctl {
 namespace {
@@ -35,12 +36,16 @@ std::string cut(const std::string& text, std::size_t width) {
 
 }  // namespace
 
-std::string printable(std::string text) {
-    for (char& c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x20U || byte == 0x7FU) c = '?';
+std::string printable(std::string_view text) {
+    std::string shown;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0U;
+        const bool is_c1 = byte == 0xC2U && next >= 0x80U && next < 0xA0U;  // U+0080 to U+009F
+        if (is_c1) ++i;
+        shown += byte < 0x20U || byte == 0x7FU || is_c1 ? '?' : text[i];
     }
-    return text;
+    return shown;
 }
 
 std::string Table::text(std::size_t width) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace larder::ctl {
@@ -20,6 +21,6 @@ private:
 };
 
 // Control bytes become '?', so that no stored text commands a terminal.
-std::string printable(std::string text);
+std::string printable(std::string_view text);
 
 }  // namespace larder::ctl
