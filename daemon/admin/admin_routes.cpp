@@ -1,15 +1,13 @@
 #include "admin/admin_routes.hpp"
 
-#include <Poco/JSON/Array.h>
-#include <Poco/JSON/Object.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
-#include <sstream>
 #include <tuple>
 
+#include "admin/answers.hpp"
 #include "config/loader.hpp"
 #include "larder/abi.hpp"
 #include "larder/time.hpp"
@@ -24,21 +22,6 @@ namespace {
 
 using plugin_host::PluginStatus;
 using plugin_host::State;
-using Poco::JSON::Array;
-using Object = Poco::JSON::Object;
-
-Object object() { return Object(Poco::JSON_PRESERVE_KEY_ORDER); }
-
-Response json(const Object& body, int status = 200) {
-    std::ostringstream text;
-    body.stringify(text);
-    Response response;
-    response.status = status;
-    response.headers.emplace_back("Content-Type", "application/json");
-    response.headers.emplace_back("Cache-Control", "no-store");
-    response.body = text.str();
-    return response;
-}
 
 // In the words of /readyz: ok degraded failed disabled read-only.
 std::string_view readiness_word(State state) {
@@ -57,31 +40,6 @@ std::uint64_t resident_bytes(std::string_view what) {
         if (line.starts_with(what)) return std::stoull(line.substr(what.size())) * 1024;
     }
     return 0;
-}
-
-// The rows of a list that fall on one page, by name; `shown` makes a row.
-template <class Item, class NameOf, class Shown>
-Response page(const Request& request, std::string_view kind, const std::vector<Item>& items,
-              NameOf name_of, Shown shown) {
-    const std::size_t limit = storage::limit_of(request);
-    const std::string after = storage::after_of(request, kind);
-    Array rows;
-    std::string last;
-    Object body = object();
-    Poco::Dynamic::Var next;
-    for (const Item& item : items) {
-        const std::string& name = name_of(item);
-        if (!after.empty() && name <= after) continue;
-        if (rows.size() == limit) {
-            next = storage::encode_cursor(kind, last);
-            break;
-        }
-        rows.add(shown(item));
-        last = name;
-    }
-    body.set("items", rows);
-    body.set("next", next);
-    return json(body);
 }
 
 Object describe_route(const routing::Endpoint& endpoint) {

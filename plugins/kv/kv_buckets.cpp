@@ -61,7 +61,10 @@ storage::DocumentStore& Bucket::store() const {
 }
 
 Buckets::Buckets(BucketsOptions options, Host& host)
-    : options_(std::move(options)), host_(host), committer_("larder-kv") {
+    : options_(std::move(options)),
+      host_(host),
+      histories_(options_.watch_history),
+      committer_("larder-kv") {
     auto& files = storage::FileSystem::real();
     std::vector<std::string> names(kConfigBuckets.begin(), kConfigBuckets.end());
     names.emplace_back("storage");
@@ -101,7 +104,7 @@ Buckets::~Buckets() {
 }
 
 std::shared_ptr<Bucket> Buckets::open(const std::string& name) {
-    auto bucket = std::make_shared<Bucket>(name, bucket_file(name));
+    auto bucket = std::make_shared<Bucket>(name, bucket_file(name), histories_);
     storage::StoreOptions options;
     options.checkpoint_bytes = options_.checkpoint_size;
     options.report = [this, name](const Finding& finding) {
@@ -118,10 +121,17 @@ std::shared_ptr<Bucket> Buckets::open(const std::string& name) {
         }
         report_health();
     };
+    options.changed = [history = &bucket->history_](std::vector<storage::Event>&& events) {
+        history->add(std::move(events));
+    };
+    options.cleared = [history = &bucket->history_](const storage::Version& version) {
+        history->begin_anew(version);
+    };
     try {
         bucket->store_ = std::make_unique<storage::DocumentStore>(
             storage::FileSystem::real(), options_.data_directory + "/" + bucket->file(), committer_,
             options);
+        bucket->history_.opened(bucket->store_->version());
         const StoreState state = bucket->store_->state();
         if (state != StoreState::open) options.state_changed(state, bucket->store_->state_reason());
     } catch (const Error& error) {
@@ -150,6 +160,15 @@ std::shared_ptr<Bucket> Buckets::find(std::string_view name) const {
     const std::shared_lock lock(mutex_);
     const auto found = buckets_.find(name);
     return found != buckets_.end() && is_there(*found->second) ? found->second : nullptr;
+}
+
+std::shared_ptr<Bucket> Buckets::find_even_removed(std::string_view name) const {
+    const std::shared_lock lock(mutex_);
+    const auto found = buckets_.find(name);
+    if (found == buckets_.end()) return nullptr;
+    const auto& bucket = found->second;
+    const bool was = !bucket->is_readable() || bucket->store().version().epoch > 1;
+    return was || is_there(*bucket) ? bucket : nullptr;
 }
 
 std::shared_ptr<Bucket> Buckets::find_or_make(std::string_view name) {

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "kv_history.hpp"
 #include "larder/host.hpp"
 #include "storage-kit/document_store.hpp"
 
@@ -28,17 +29,20 @@ std::string bucket_file(std::string_view name);
 
 class Bucket {
 public:
-    Bucket(std::string name, std::string file) : name_(std::move(name)), file_(std::move(file)) {}
+    Bucket(std::string name, std::string file, HistoryPool& pool)
+        : name_(std::move(name)), file_(std::move(file)), history_(pool) {}
 
     const std::string& name() const noexcept { return name_; }
     const std::string& file() const noexcept { return file_; }
     // Throws Error{unavailable, "bucket-unreadable"} when its file could not be read at start.
     storage::DocumentStore& store() const;
     bool is_readable() const noexcept { return store_ != nullptr; }
+    History& history() noexcept { return history_; }
 
 private:
     friend class Buckets;
     const std::string name_, file_;
+    History history_;
     std::unique_ptr<storage::DocumentStore> store_;  // null: unreadable
     // Only the upkeep thread: the last checkpoint, when the next may be tried, and at which
     // revision one was tried for a full disk's sake.
@@ -50,6 +54,7 @@ struct BucketsOptions {
     std::string data_directory;
     std::uint64_t checkpoint_size = 0;
     std::chrono::milliseconds checkpoint_interval{};
+    std::uint64_t watch_history = 0;  // bytes of recent changes, over all buckets
 };
 
 class Buckets {
@@ -63,10 +68,13 @@ public:
 
     // Null for a bucket that never was. [any]
     std::shared_ptr<Bucket> find(std::string_view name) const;
+    // The same for one that was, and was removed. [any]
+    std::shared_ptr<Bucket> find_even_removed(std::string_view name) const;
     // Made if it was not; it has no file before its first write. Throws Error{bad_request,
     // "invalid-bucket"} and Error{no_space, "too-many-buckets"}. [any]
     std::shared_ptr<Bucket> find_or_make(std::string_view name);
     std::vector<std::shared_ptr<Bucket>> all() const;  // those that are, by name [any]
+    HistoryPool& histories() noexcept { return histories_; }
 
 private:
     struct Illness {
@@ -81,6 +89,7 @@ private:
 
     const BucketsOptions options_;
     Host& host_;
+    HistoryPool histories_;
     storage::Committer committer_;
 
     mutable std::shared_mutex mutex_;

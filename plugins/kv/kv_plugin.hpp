@@ -6,6 +6,7 @@
 
 #include "kv_buckets.hpp"
 #include "kv_routes.hpp"
+#include "kv_watch.hpp"
 #include "kv_writes.hpp"
 #include "larder/plugin.hpp"
 
@@ -23,6 +24,7 @@ public:
 private:
     Host& host_;
     std::unique_ptr<Buckets> buckets_;
+    std::unique_ptr<Watches> watches_;
     std::unique_ptr<KvRoutes> routes_;
     std::unique_ptr<KvWrites> writes_;
 };

@@ -7,6 +7,7 @@
 
 #include "kv_answers.hpp"
 #include "kv_values.hpp"
+#include "kv_watch.hpp"
 #include "kv_where.hpp"
 #include "larder/time.hpp"
 #include "storage-kit/json.hpp"
@@ -126,7 +127,8 @@ private:
 
 }  // namespace
 
-KvRoutes::KvRoutes(Buckets& buckets, Host& host) : buckets_(buckets), host_(host) {}
+KvRoutes::KvRoutes(Buckets& buckets, Watches& watches, Host& host)
+    : buckets_(buckets), watches_(watches), host_(host) {}
 
 void KvRoutes::declare(Routes& routes) {
     const auto bind = [this](auto method) {
@@ -137,10 +139,12 @@ void KvRoutes::declare(Routes& routes) {
     routes.prompt({Method::get, "/api/kv", Permission::read, "List the buckets", "limit,cursor", "",
                    "", 1U << 20U, ""},
                   bind(&KvRoutes::list_buckets));
-    routes.prompt({Method::get, "/api/kv/{bucket}", Permission::read,
-                   "List a bucket's keys in byte order, or all of them as one object",
-                   "prefix,limit,cursor,values,where,all", "", "", 1U << 20U, ""},
-                  bind(&KvRoutes::list_keys));
+    routes.prompt(
+        {Method::get, "/api/kv/{bucket}", Permission::read,
+         "List a bucket's keys in byte order, or all of them as one object, or watch them "
+         "change",
+         "prefix,limit,cursor,values,where,all,watch,since", "", "", 1U << 20U, ""},
+        bind(&KvRoutes::list_keys));
     // A key named `checkpoint` is one like any other, but for POST.
     for (const char* key : {"/api/kv/{bucket}/{key...}", "/api/kv/{bucket}/checkpoint"}) {
         routes.prompt(
@@ -199,6 +203,8 @@ void KvRoutes::give_all(const Request& request, const std::shared_ptr<Bucket>& b
 }
 
 void KvRoutes::list_keys(const Request& request, Reply reply) const {
+    if (flag_of(request, "watch")) return watches_.open(request, std::move(reply));
+    if (request.query("since")) throw invalid_parameter("since", "since goes with watch=true");
     auto bucket = existing_bucket(buckets_, request);
     if (flag_of(request, "all")) return give_all(request, bucket, std::move(reply));
     Page page{std::move(bucket),

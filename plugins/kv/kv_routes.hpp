@@ -10,9 +10,11 @@
 
 namespace larder::kv {
 
+class Watches;
+
 class KvRoutes {
 public:
-    KvRoutes(Buckets& buckets, Host& host);
+    KvRoutes(Buckets& buckets, Watches& watches, Host& host);
 
     void declare(Routes& routes);
 
@@ -26,6 +28,7 @@ private:
                    Response response, Reply reply) const;
 
     Buckets& buckets_;
+    Watches& watches_;
     Host& host_;
 };
 
