@@ -52,6 +52,7 @@ struct Surroundings {
     // Cuts off what of this owner is under way in the front; every I/O thread has come by when it
     // returns.
     std::function<void(const routing::Owner&)> withdraw;
+    Facilities& facilities;
 };
 
 // The control thread runs the plugin's calls; whoever asks for a walk waits for it, one at a time.
@@ -99,6 +100,7 @@ private:
     void enter(State state, std::string reason = {});
     void enter_stuck(std::string reason);  // with mutex_ held
     void report(Health health, std::string_view reason);
+    void tell() const;
     std::string guarded(std::string_view call, const std::function<void()>& body);
 
     const Library library_;

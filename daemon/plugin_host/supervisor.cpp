@@ -134,7 +134,6 @@ Supervisor::Entry& Supervisor::entry_of(std::string_view name) const {
 void Supervisor::act(std::string_view name, Action action) {
     Entry& entry = entry_of(name);
     Lifecycle& life = *entry.life;
-    const jobs::WorkerPool::Aside aside(surroundings_.workers);
     const std::scoped_lock lock(entry.walk);
     if (stopping_) {
         throw Error(Errc::unavailable, "stopping", "the daemon is being stopped");

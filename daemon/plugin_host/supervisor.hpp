@@ -69,7 +69,8 @@ public:
     // stays as it is. One walk at a time a plugin, plugins side by side. Throws Error{not_found}
     // plugin-not-found; {conflict} plugin-refused, plugin-stuck, plugin-disabled (a reload of what
     // is off), plugin-failed (it was started in vain); {unavailable} stopping; what section_anew
-    // and Choices throw, before anything has changed. [worker]
+    // and Choices throw, before anything has changed. Waits for what may itself wait for a worker:
+    // call it from WorkerPool::post_beside. [worker]
     void act(std::string_view name, Action action);
 
     std::vector<PluginStatus> status() const;  // [any]

@@ -57,6 +57,13 @@ class Client:
     def close(self):
         self._socket.close()
 
+    def shut(self):
+        """Ends the connection under a thread that reads from it."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it had ended by itself
+
     def request(self, method, target, headers="", body=None):
         """Sends one request and waits for its answer."""
         self.send(method, target, headers, body)
@@ -73,17 +80,31 @@ class Client:
             raise Cut(str(error)) from error
 
     def answer(self):
+        status, headers = self.head()
+        if status in (204, 304):
+            return Answer(status, headers, b"")
+        if headers.get("transfer-encoding") == "chunked":
+            body = b""
+            while chunk := self.chunk():
+                body += chunk
+            return Answer(status, headers, body)
+        return Answer(status, headers, self.take(int(headers["content-length"])))
+
+    def head(self):
+        """Status and headers of the next answer; its body is then to be read."""
         head = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         headers = {}
         for line in head[1:]:
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
-        status = int(head[0].split(" ")[1])
-        if status in (204, 304):
-            return Answer(status, headers, b"")
-        if headers.get("transfer-encoding") == "chunked":
-            return Answer(status, headers, self._chunks())
-        return Answer(status, headers, self._take(int(headers["content-length"])))
+        return int(head[0].split(" ")[1]), headers
+
+    def chunk(self):
+        """The next of a chunked body, empty at its end."""
+        size = int(self._until(b"\r\n"), 16)
+        chunk = self.take(size)
+        self._until(b"\r\n")
+        return chunk
 
     def _more(self):
         try:
@@ -102,20 +123,11 @@ class Client:
         taken, _, self._buffer = self._buffer.partition(mark)
         return taken
 
-    def _take(self, count):
+    def take(self, count):
         while len(self._buffer) < count:
             self._more()
         taken, self._buffer = self._buffer[:count], self._buffer[count:]
         return taken
-
-    def _chunks(self):
-        body = b""
-        while True:
-            size = int(self._until(b"\r\n"), 16)
-            body += self._take(size)
-            self._until(b"\r\n")
-            if size == 0:
-                return body
 
 
 class Daemon:
@@ -138,6 +150,10 @@ class Daemon:
             if not self.port:
                 self.kill()
                 raise Failed(f"larderd did not become ready on {data}; it said:\n{self.log}")
+
+    @property
+    def pid(self):
+        return self._process.pid
 
     def _read(self):
         for line in self._process.stderr:

@@ -23,7 +23,8 @@ import tempfile
 import time
 
 from daemon import Daemon, Failed
-from history import NEVER, SETTINGS, History, Load, refuse_alarms
+from history import NEVER, SETTINGS, History, refuse_alarms
+from load import Load
 
 EXT4_IOC_SHUTDOWN = 0x8004587D
 NO_LOG_FLUSH = 2

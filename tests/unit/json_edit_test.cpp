@@ -1,6 +1,7 @@
 // Random merge and JSON patches against edits done the slow and obvious way.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
@@ -93,7 +94,7 @@ private:
             const std::string literal = name();
             if (out.place_of(json::unquoted(literal))) continue;
             const std::string text = count > 5 ? "1" : value(depth - 1);
-            out.children.emplace_back(literal, NaiveJson::parse(text));
+            out.children.push_back({literal, NaiveJson::parse(text)});
         }
         return out.write();
     }
