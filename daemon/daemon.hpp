@@ -12,6 +12,7 @@
 #include "access/access.hpp"
 #include "admin/admin_routes.hpp"
 #include "admin/service_routes.hpp"
+#include "admin/storage_routes.hpp"
 #include "config/configuration.hpp"
 #include "config/loader.hpp"
 #include "http/http.hpp"
@@ -105,6 +106,7 @@ private:
     std::unique_ptr<observe::MetricsOwner> own_metrics_;
     std::unique_ptr<admin::AdminRoutes> admin_;
     std::unique_ptr<admin::ServiceRoutes> service_routes_;
+    std::unique_ptr<admin::StorageRoutes> storage_routes_;
     routing::Owner& own_;  // outlives this: late answers still look at it
 };
 

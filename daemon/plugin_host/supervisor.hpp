@@ -103,6 +103,11 @@ public:
     void act(std::string_view name, Action action);
 
     std::vector<PluginStatus> status() const;  // [any]
+    // Calls `use` for each plugin that serves and has this power, in turn, by name. What it throws
+    // is logged as the plugin's. [worker]
+    void with_each_power(
+        std::string_view id,
+        const std::function<void(const std::string& plugin, void* power)>& use) const;
 
 private:
     friend class SettingsReload;
