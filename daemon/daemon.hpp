@@ -13,6 +13,7 @@
 #include "admin/admin_routes.hpp"
 #include "admin/openapi_route.hpp"
 #include "admin/service_routes.hpp"
+#include "admin/storage_routes.hpp"
 #include "config/configuration.hpp"
 #include "config/loader.hpp"
 #include "http/http.hpp"
@@ -113,6 +114,7 @@ private:
     std::unique_ptr<admin::AdminRoutes> admin_;
     std::unique_ptr<admin::OpenApiRoute> openapi_;
     std::unique_ptr<admin::ServiceRoutes> service_routes_;
+    std::unique_ptr<admin::StorageRoutes> storage_routes_;
     routing::Owner& own_;  // outlives this: late answers still look at it
 };
 

@@ -110,6 +110,12 @@ inline constexpr std::string_view kReloadProblems =
     "422 insecure-listener: a listener that others can reach wants credentials and TLS;"
     "400 tls-certificate: the certificate or its key cannot be used";
 
+inline constexpr std::string_view kUsageSchema = R"({"type": "object",
+    "required": ["total", "file_system"],
+    "properties": {"total": {"type": "integer"},
+        "file_system": {"type": "object", "required": ["size", "free", "available"]}},
+    "additionalProperties": {"type": "object"}})";
+
 // ---- jobs and alerts
 
 inline constexpr std::string_view kJobListSchema =

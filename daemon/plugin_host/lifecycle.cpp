@@ -187,6 +187,18 @@ void Lifecycle::take_settings(std::shared_ptr<const config::Section> section, Ti
     if (!refusal->empty()) throw Error(Errc::unprocessable, "settings-refused", *refusal);
 }
 
+bool Lifecycle::with_power(std::string_view id, const std::function<void(void*)>& use) {
+    routing::Gate::Pass pass;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (standing_.stuck || !alive_) return false;
+        pass = owner_->gate.enter();
+    }
+    void* const power = pass ? plugin_->extension(id) : nullptr;
+    if (power != nullptr) use(power);
+    return power != nullptr;
+}
+
 bool Lifecycle::walk(Task step, TimePoint deadline) {
     std::unique_lock lock(mutex_);
     if (!control_.joinable()) control_ = std::thread([this] { run_control(); });

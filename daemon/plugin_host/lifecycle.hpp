@@ -89,6 +89,10 @@ public:
     // not return by `deadline`; one that does not run takes nothing. [control of the daemon]
     void take_settings(std::shared_ptr<const config::Section> section, TimePoint deadline);
 
+    // Calls `use` with a power of the plugin's (Plugin::extension), which cannot stop meanwhile.
+    // False where it does not serve or has no such power; what `use` throws comes through. [any]
+    bool with_power(std::string_view id, const std::function<void(void*)>& use);
+
 private:
     void run_control();
     // Runs a step on the control thread. False: it did not return in time; the plugin is stuck.

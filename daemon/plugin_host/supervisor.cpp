@@ -74,6 +74,24 @@ std::vector<PluginStatus> Supervisor::status() const {
     return all;
 }
 
+void Supervisor::with_each_power(
+    std::string_view id,
+    const std::function<void(const std::string& plugin, void* power)>& use) const {
+    for (const auto& entry : plugins_) {
+        Lifecycle& life = *entry->life;
+        std::string fault;
+        try {
+            life.with_power(id, [&](void* power) { use(life.name(), power); });
+            continue;
+        } catch (const std::exception& error) {
+            fault = error.what();
+        } catch (...) {
+            fault = "what is no std::exception";
+        }
+        hooks_.log_for(life.name()).write(Level::error, fmt::format("{} threw: {}", id, fault));
+    }
+}
+
 // ---- start and stop of all
 
 void Supervisor::publish_to(Publish publish, std::vector<routing::EndpointPtr> own) {

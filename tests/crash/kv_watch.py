@@ -133,7 +133,7 @@ class Ledger:
     def begin(self, port):
         """Anew: from what the bucket is now."""
         self.end()
-        if self.bucket.epoch is None:
+        if not self.bucket.exists:
             return
         self.prefix = self.random.choice(("", "", "n/", "p", "a"))
         self.values = self.random.random() < 0.8

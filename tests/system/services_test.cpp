@@ -30,6 +30,7 @@ class ServicesTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(raises_an_alert_for_a_plugin_that_fails);
     CPPUNIT_TEST(stores_the_audit_and_heeds_its_refusal);
     CPPUNIT_TEST(watches_the_disk);
+    CPPUNIT_TEST(adds_up_what_is_stored);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -198,6 +199,21 @@ public:
         CPPUNIT_ASSERT(eventually([&] {
             return !find_item(object_of(get("/api/alerts").body), {{"key", "disk"}}).isNull();
         }));
+    }
+
+    void adds_up_what_is_stored() {
+        client().request("PUT", "/api/kv/storage/a", "", "\"" + std::string(5000, 'x') + "\"");
+        const auto usage = object_of(get("/api/storage/usage").body);
+        const auto kv = usage->getObject("data_store");
+        CPPUNIT_ASSERT_EQUAL(1, kv->getValue<int>("count"));
+        CPPUNIT_ASSERT(kv->getValue<int>("size") > 5000);
+        const auto shelf = usage->getObject("shelf_store");
+        CPPUNIT_ASSERT_EQUAL(42, shelf->getValue<int>("size"));
+        CPPUNIT_ASSERT_EQUAL(12.5, shelf->getValue<double>("quota_used"));
+        CPPUNIT_ASSERT(usage->getValue<int>("total") > kv->getValue<int>("size"));
+        CPPUNIT_ASSERT(usage->getObject("file_system")->getValue<double>("available") > 0);
+        post("/api/plugins/shelf/disable");
+        CPPUNIT_ASSERT(!object_of(get("/api/storage/usage").body)->has("shelf_store"));
     }
 
 private:
