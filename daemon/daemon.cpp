@@ -161,11 +161,32 @@ Daemon::Daemon(const config::Sources& sources, bool background)
         front_options(*http), *dispatcher_,
         [this](Task task) { return workers_->post(std::move(task)); },
         [log = &log_for("http")](Level level, std::string_view text) { log->write(level, text); });
+    make_facilities();
     make_supervisor();
     listen();
 }
 
 Daemon::~Daemon() = default;
+
+void Daemon::make_facilities() {
+    const bool in_utc = configuration_.section("daemon")->text("time_zone") == "utc";
+    facilities_ = std::make_unique<plugin_host::Facilities>(plugin_host::FacilitiesOptions{
+        data_directory_, log_, in_utc ? &jobs::utc() : &jobs::local_zone(),
+        [this](Task task) {
+            auto pass = own_.gate.enter();
+            if (!pass) return false;
+            return workers_->post([task = std::move(task), held = std::move(pass)]() mutable {
+                task();
+                task = Task();
+            });
+        },
+        [this](std::string_view id) { return services_.lease(id, own_); }});
+    facilities_->add_job({"disk", "every 60s", false, {}, [this](JobRun&) {
+                              facilities_->check_disk(static_cast<int>(
+                                  configuration().section("alerts")->integer("disk_percent")));
+                              facilities_->reports.hand_over();
+                          }});
+}
 
 void Daemon::make_supervisor() {
     choices_ = std::make_unique<plugin_host::Choices>(storage::FileSystem::real(),
@@ -177,7 +198,7 @@ void Daemon::make_supervisor() {
     };
     supervisor_ = std::make_unique<plugin_host::Supervisor>(
         plugin_host::Surroundings{data_directory_, *workers_, services_, metrics_, *http_metrics_,
-                                  withdraw},
+                                  withdraw, *facilities_},
         plugin_host::SupervisorHooks{
             [this](const std::string& source) -> Log& { return log_for(source); },
             [this] { return configuration(); },
@@ -257,6 +278,10 @@ void Daemon::start() {
         [this] { return reload(); }, kVersion, data_directory_, unix_now_ms()});
     plugin_host::RouteCollector routes(own_, {}, *http_metrics_);
     admin_->declare(routes);
+    service_routes_ = std::make_unique<admin::ServiceRoutes>(*facilities_);
+    service_routes_->declare(routes);
+    storage_routes_ = std::make_unique<admin::StorageRoutes>(*supervisor_, data_directory_);
+    storage_routes_->declare(routes);
     const auto own = routes.take();
     const std::vector<routing::EndpointPtr> own_endpoints(own.begin(), own.end());
     collect_values();
@@ -264,6 +289,7 @@ void Daemon::start() {
     supervisor_->publish_to(
         [this](std::shared_ptr<const routing::RouteTable> table) { set_table(std::move(table)); },
         own_endpoints);
+    facilities_->start();
     supervisor_->start_all();
     server_->start();
     {
@@ -308,6 +334,7 @@ void Daemon::collect_values() {
     own_metrics_ = std::make_unique<observe::MetricsOwner>(metrics_);
     own_metrics_->collect(observe::collect_process);
     own_metrics_->collect([this](observe::Exposition& page) { http_metrics_->collect(page); });
+    own_metrics_->collect([this](observe::Exposition& page) { facilities_->collect(page); });
     own_metrics_->collect([this](observe::Exposition& page) {
         const http::Stats stats = server_->stats();
         page.gauge("larder_connections_open", "Connections open now.", {},
@@ -382,8 +409,8 @@ void Daemon::reload_by_signal() noexcept {
                         fmt::format("not reloaded, nothing has changed: {}", error.what()));
         }
     };
-    if (workers_->post(std::move(reload_here))) return;
-    log_->write(Level::error, "not reloaded: all workers are busy and their queue is full");
+    if (workers_->post_beside(std::move(reload_here))) return;
+    log_->write(Level::error, "not reloaded: too many reloads are under way");
 }
 
 bool Daemon::stop() {
@@ -396,6 +423,7 @@ bool Daemon::stop() {
     bool ended = supervisor_->stop_all(deadline + kAfterCut);
     const std::size_t cut = drained.get();
     own_.gate.close();
+    facilities_->stop();
     ended = own_.gate.wait_idle(deadline + kAfterCut) && ended;
     if (cut > 0) {
         log_->write(Level::warning, fmt::format("{} connections were cut", cut));
@@ -411,12 +439,34 @@ bool Daemon::stop() {
     return ended;
 }
 
+void Daemon::publish(const http::Ended& ended, const routing::Endpoint* endpoint,
+                     std::string_view principal) {
+    RequestEnded fact;
+    fact.plugin = endpoint != nullptr ? std::string_view(endpoint->owner->name) : "larderd";
+    fact.duration_us =
+        std::chrono::duration_cast<std::chrono::microseconds>(ended.duration).count();
+    fact.bytes_in = ended.bytes_in;
+    fact.bytes_out = ended.bytes_out;
+    fact.status = ended.status;
+    fact.principal = principal;
+    fact.peer = ended.peer->address;
+    if (endpoint != nullptr) fact.route = endpoint->route.pattern;
+    if (ended.exchange != nullptr) {
+        fact.method = ended.exchange->head().method;
+        fact.request_id = ended.exchange->id();
+    }
+    facilities_->events.publish(fact);
+}
+
 void Daemon::observe(const http::Ended& ended, const routing::Endpoint* endpoint,
                      std::string_view principal) {
     const http::Exchange* exchange = ended.exchange;
     const std::size_t reactor = exchange != nullptr ? exchange->reactor() : ended.reactor;
     http_metrics_->record(endpoint != nullptr ? *endpoint->series : *unmatched_, reactor,
                           ended.status, ended.duration, ended.bytes_in, ended.bytes_out);
+    if (facilities_->events.wanted(EventKind::request_ended)) {
+        publish(ended, endpoint, principal);
+    }
     if (!logs_access_.load(std::memory_order_acquire)) return;
     observe::AccessLine line;
     line.address = ended.peer->address;

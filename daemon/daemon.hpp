@@ -11,6 +11,8 @@
 
 #include "access/access.hpp"
 #include "admin/admin_routes.hpp"
+#include "admin/service_routes.hpp"
+#include "admin/storage_routes.hpp"
 #include "config/configuration.hpp"
 #include "config/loader.hpp"
 #include "http/http.hpp"
@@ -19,6 +21,7 @@
 #include "observe/http_metrics.hpp"
 #include "observe/log.hpp"
 #include "observe/metrics.hpp"
+#include "plugin_host/facilities.hpp"
 #include "plugin_host/supervisor.hpp"
 #include "routing/dispatcher.hpp"
 #include "storage-kit/folder_lock.hpp"
@@ -51,6 +54,7 @@ public:
     bool stop();
 
 private:
+    void make_facilities();
     void make_supervisor();
     void apply(const config::Changes& changes);
     std::shared_ptr<const config::Section> section_anew(const std::string& plugin);
@@ -62,6 +66,8 @@ private:
     void set_table(std::shared_ptr<const routing::RouteTable> table);  // and shows it
     void set_access(const config::Configuration& configuration);       // likewise
     void show();  // gives each reactor a view of its own; with publish_mutex_ held
+    void publish(const http::Ended& ended, const routing::Endpoint* endpoint,
+                 std::string_view principal);
     void observe(const http::Ended& ended, const routing::Endpoint* endpoint,
                  std::string_view principal);
     Log& log_for(const std::string& source);
@@ -92,12 +98,15 @@ private:
     std::atomic<bool> logs_access_{false};
     std::unique_ptr<jobs::WorkerPool> workers_;
     plugin_host::ServiceRegistry services_;
+    std::unique_ptr<plugin_host::Facilities> facilities_;
     std::unique_ptr<plugin_host::Choices> choices_;
     std::unique_ptr<routing::Dispatcher> dispatcher_;
     std::unique_ptr<plugin_host::Supervisor> supervisor_;
     std::unique_ptr<http::Server> server_;
     std::unique_ptr<observe::MetricsOwner> own_metrics_;
     std::unique_ptr<admin::AdminRoutes> admin_;
+    std::unique_ptr<admin::ServiceRoutes> service_routes_;
+    std::unique_ptr<admin::StorageRoutes> storage_routes_;
     routing::Owner& own_;  // outlives this: late answers still look at it
 };
 

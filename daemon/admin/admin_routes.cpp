@@ -1,15 +1,13 @@
 #include "admin/admin_routes.hpp"
 
-#include <Poco/JSON/Array.h>
-#include <Poco/JSON/Object.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
-#include <sstream>
 #include <tuple>
 
+#include "admin/answers.hpp"
 #include "config/loader.hpp"
 #include "larder/abi.hpp"
 #include "larder/time.hpp"
@@ -24,21 +22,6 @@ namespace {
 
 using plugin_host::PluginStatus;
 using plugin_host::State;
-using Poco::JSON::Array;
-using Object = Poco::JSON::Object;
-
-Object object() { return Object(Poco::JSON_PRESERVE_KEY_ORDER); }
-
-Response json(const Object& body, int status = 200) {
-    std::ostringstream text;
-    body.stringify(text);
-    Response response;
-    response.status = status;
-    response.headers.emplace_back("Content-Type", "application/json");
-    response.headers.emplace_back("Cache-Control", "no-store");
-    response.body = text.str();
-    return response;
-}
 
 // In the words of /readyz: ok degraded failed disabled read-only.
 std::string_view readiness_word(State state) {
@@ -57,31 +40,6 @@ std::uint64_t resident_bytes(std::string_view what) {
         if (line.starts_with(what)) return std::stoull(line.substr(what.size())) * 1024;
     }
     return 0;
-}
-
-// The rows of a list that fall on one page, by name; `shown` makes a row.
-template <class Item, class NameOf, class Shown>
-Response page(const Request& request, std::string_view kind, const std::vector<Item>& items,
-              NameOf name_of, Shown shown) {
-    const std::size_t limit = storage::limit_of(request);
-    const std::string after = storage::after_of(request, kind);
-    Array rows;
-    std::string last;
-    Object body = object();
-    Poco::Dynamic::Var next;
-    for (const Item& item : items) {
-        const std::string& name = name_of(item);
-        if (!after.empty() && name <= after) continue;
-        if (rows.size() == limit) {
-            next = storage::encode_cursor(kind, last);
-            break;
-        }
-        rows.add(shown(item));
-        last = name;
-    }
-    body.set("items", rows);
-    body.set("next", next);
-    return json(body);
 }
 
 Object describe_route(const routing::Endpoint& endpoint) {
@@ -201,10 +159,12 @@ void AdminRoutes::declare(Routes& routes) {
                     bind(&AdminRoutes::limits));
     routes.blocking(get("/api/config", Permission::admin, "Settings in force and their origin"),
                     bind(&AdminRoutes::configuration));
-    routes.blocking({Method::post, "/api/reload", Permission::admin,
-                     "Read the configuration anew and apply what may change while running", "",
-                     "application/json", "", 1U << 20U, ""},
-                    bind(&AdminRoutes::reload));
+    routes.prompt({Method::post, "/api/reload", Permission::admin,
+                   "Read the configuration anew and apply what may change while running", "",
+                   "application/json", "", 1U << 20U, ""},
+                  [this](const Request&, Reply reply) {
+                      beside(std::move(reply), [this] { return reload(); });
+                  });
     using plugin_host::Action;
     for (const auto& [pattern, action, summary] :
          {std::tuple{"/api/plugins/{name}/enable", Action::enable,
@@ -215,10 +175,12 @@ void AdminRoutes::declare(Routes& routes) {
                      "Stop a plugin and start it with its settings read anew"},
           std::tuple{"/api/plugins/{name}/reset", Action::reset,
                      "Take an earlier choice back: its file says whether it runs"}}) {
-        routes.blocking(
-            {Method::post, pattern, Permission::admin, summary, "", "application/json", "",
-             1U << 20U, ""},
-            [this, action = action](const Request& request) { return act(request, action); });
+        routes.prompt({Method::post, pattern, Permission::admin, summary, "", "application/json",
+                       "", 1U << 20U, ""},
+                      [this, action = action](const Request& request, Reply reply) {
+                          beside(std::move(reply), [this, name = std::string(request.param("name")),
+                                                    action] { return act(name, action); });
+                      });
     }
     routes.blocking(get("/metrics", Permission::read, "Counters and histograms, for Prometheus"),
                     bind(&AdminRoutes::metrics));
@@ -304,8 +266,12 @@ Response AdminRoutes::plugins(const Request& request) const {
 }
 
 Response AdminRoutes::plugin(const Request& request) const {
+    return record_of(request.param("name"));
+}
+
+Response AdminRoutes::record_of(std::string_view name) const {
     for (const PluginStatus& plugin : sources_.plugins.status()) {
-        if (plugin.name == request.param("name")) {
+        if (plugin.name == name) {
             return json(describe_plugin(plugin, sources_.configuration()));
         }
     }
@@ -313,13 +279,27 @@ Response AdminRoutes::plugin(const Request& request) const {
 }
 
 // The plugin's record, as it stands when the walk is over.
-Response AdminRoutes::act(const Request& request, plugin_host::Action action) {
-    try {
-        sources_.plugins.act(request.param("name"), action);
-    } catch (const config::ConfigError& error) {
-        throw unprocessable(error);
-    }
-    return plugin(request);
+Response AdminRoutes::act(const std::string& name, plugin_host::Action action) {
+    sources_.plugins.act(name, action);
+    return record_of(name);
+}
+
+// Neither waits for a worker nor takes one from those who do. A throw that is no Error drops the
+// Reply, which is a 500.
+void AdminRoutes::beside(Reply reply, std::function<Response()> work) {
+    auto task = [reply = std::move(reply), work = std::move(work)]() mutable {
+        try {
+            std::move(reply).send(work());
+        } catch (const config::ConfigError& error) {
+            std::move(reply).fail(unprocessable(error));
+        } catch (const Error& error) {
+            std::move(reply).fail(error);
+        }
+    };
+    if (sources_.workers.post_beside(std::move(task))) return;
+    throw Error(Errc::unavailable, "overloaded",
+                "too many plugins are being started and stopped; try again later")
+        .with_header("Retry-After", "1");
 }
 
 Response AdminRoutes::limits(const Request& /*request*/) const {
@@ -375,7 +355,7 @@ Response AdminRoutes::configuration(const Request& /*request*/) const {
     return json(body);
 }
 
-Response AdminRoutes::reload(const Request& /*request*/) {
+Response AdminRoutes::reload() {
     const auto rows = [](const std::vector<config::Change>& changes) {
         Array array;
         for (const config::Change& change : changes) {
@@ -387,15 +367,11 @@ Response AdminRoutes::reload(const Request& /*request*/) {
         }
         return array;
     };
-    try {
-        const config::Changes changes = sources_.reload();
-        Object body = object();
-        body.set("applied", rows(changes.applied));
-        body.set("needs_restart", rows(changes.needs_restart));
-        return json(body);
-    } catch (const config::ConfigError& error) {
-        throw unprocessable(error);
-    }
+    const config::Changes changes = sources_.reload();
+    Object body = object();
+    body.set("applied", rows(changes.applied));
+    body.set("needs_restart", rows(changes.needs_restart));
+    return json(body);
 }
 
 Response AdminRoutes::metrics(const Request& request) const {

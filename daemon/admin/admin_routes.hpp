@@ -19,7 +19,7 @@ namespace larder::admin {
 struct Sources {
     plugin_host::Supervisor& plugins;
     const http::Server& server;
-    const jobs::WorkerPool& workers;
+    jobs::WorkerPool& workers;
     observe::Registry& metrics;
     std::function<config::Configuration()> configuration;
     // Throws config::ConfigError or Error: then nothing has changed.
@@ -42,8 +42,10 @@ private:
     Response plugin(const Request& request) const;
     Response limits(const Request& request) const;
     Response configuration(const Request& request) const;
-    Response reload(const Request& request);
-    Response act(const Request& request, plugin_host::Action action);
+    Response reload();
+    Response act(const std::string& name, plugin_host::Action action);
+    Response record_of(std::string_view name) const;
+    void beside(Reply reply, std::function<Response()> work);
     Response metrics(const Request& request) const;
 
     const Sources sources_;

@@ -47,6 +47,8 @@ constexpr Setting kDaemon[] = {
      false, false},
     {"access_log", "flag", "true", nullptr, nullptr,
      "Write a line for each request to logs/access.log in the data folder.", true, false},
+    {"time_zone", "choice:local|utc", "local", nullptr, nullptr,
+     "Whose clock the times of day in schedules are of: the machine's zone, or UTC.", false, false},
 };
 
 constexpr Setting kHttp[] = {
@@ -85,6 +87,12 @@ constexpr Setting kHttp[] = {
 constexpr Setting kAuth[] = {
     {"enabled", "flag", "false", nullptr, nullptr,
      "Ask every caller for a token or a user's password.", false, false},
+};
+
+constexpr Setting kAlerts[] = {
+    {"disk_percent", "integer", "95", "1", "100",
+     "An alert is raised when the file system with the data is filled by so many percent.", true,
+     false},
 };
 
 constexpr Setting kEnabled{"enabled", "flag", "true", nullptr, nullptr, "Whether this plugin runs.",
@@ -144,10 +152,11 @@ void append_section(std::string& out, const Declaration& declaration) {
 }  // namespace
 
 std::span<const Declaration> own_declarations() {
-    static const std::array<Declaration, 3> declarations{
+    static const std::array<Declaration, 4> declarations{
         Declaration{.section = "daemon", .settings = kDaemon, .plugin = false},
         Declaration{.section = "http", .settings = kHttp, .plugin = false},
         Declaration{.section = "auth", .settings = kAuth, .plugin = false},
+        Declaration{.section = "alerts", .settings = kAlerts, .plugin = false},
     };
     return declarations;
 }

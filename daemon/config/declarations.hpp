@@ -25,7 +25,7 @@ struct Declaration {
     bool known = true;
 };
 
-// [daemon], [http] and [auth], in that order. [any]
+// [daemon], [http], [auth] and [alerts], in that order. [any]
 std::span<const Declaration> own_declarations();
 
 // Throws Error{internal} unless the section's name and every setting are fit to be bound, and no

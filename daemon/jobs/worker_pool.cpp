@@ -9,7 +9,7 @@ namespace larder::jobs {
 
 WorkerPool::WorkerPool(std::size_t threads, std::size_t queue,
                        std::function<void(std::string_view)> complain)
-    : max_queue_(queue), complain_(std::move(complain)), max_threads_(threads) {}
+    : max_threads_(threads), max_queue_(queue), complain_(std::move(complain)) {}
 
 WorkerPool::~WorkerPool() {
     std::vector<std::thread> threads;
@@ -39,15 +39,30 @@ void WorkerPool::resume(Task task) {
 }
 
 void WorkerPool::start_one_if_wanted() {
-    if (queue_.size() <= idle_ || threads_.size() >= max_threads_ || stopping_) return;
+    if (queue_.size() <= idle_ || threads_.size() >= max_threads_ + beside_ || stopping_) return;
     threads_.emplace_back([this] { run(); });
 }
 
-// Threads beyond a limit that fell stay, idle: there are no more of them than ever waited at once.
-void WorkerPool::change_limit(int by) {
+bool WorkerPool::post_beside(Task task) {
     const std::scoped_lock lock(mutex_);
-    max_threads_ += static_cast<std::size_t>(by);
+    if (stopping_ || beside_ == kMostBeside) return false;
+    ++beside_;
+    queue_.push_front([this, task = std::move(task)]() mutable {
+        struct Leaver {
+            WorkerPool& pool;
+            ~Leaver() { pool.leave_beside(); }
+        } const leaver{*this};
+        task();
+    });
     start_one_if_wanted();
+    work_.notify_one();
+    return true;
+}
+
+// Its thread stays, idle: there are never more of them than kMostBeside.
+void WorkerPool::leave_beside() {
+    const std::scoped_lock lock(mutex_);
+    --beside_;
 }
 
 void WorkerPool::run() {

@@ -24,21 +24,15 @@ public:
     WorkerPool(const WorkerPool&) = delete;
     WorkerPool& operator=(const WorkerPool&) = delete;
 
+    static constexpr std::size_t kMostBeside = 16;
+
     bool post(Task task) override;
     // For the next step of work that was admitted by post(): never refused, goes before the rest.
     void resume(Task task);
 
-    // Held by a worker that waits for others' work: meanwhile another may take its place.
-    class Aside {
-    public:
-        explicit Aside(WorkerPool& pool) : pool_(pool) { pool_.change_limit(1); }
-        ~Aside() { pool_.change_limit(-1); }
-        Aside(const Aside&) = delete;
-        Aside& operator=(const Aside&) = delete;
-
-    private:
-        WorkerPool& pool_;
-    };
+    // On a thread beyond the limit, before the rest: for an admin's work, which must go on when all
+    // others hang. False: kMostBeside of them are under way. [any]
+    [[nodiscard]] bool post_beside(Task task);
 
     std::size_t queued() const;   // [any]
     std::size_t running() const;  // [any]
@@ -46,17 +40,16 @@ public:
 private:
     void run();
     void start_one_if_wanted();
-    void change_limit(int by);
+    void leave_beside();
 
-    const std::size_t max_queue_;
+    const std::size_t max_threads_, max_queue_;
     const std::function<void(std::string_view)> complain_;
 
     mutable std::mutex mutex_;  // guards all below
-    std::size_t max_threads_;
     std::condition_variable work_;
     std::deque<Task> queue_;
     std::vector<std::thread> threads_;
-    std::size_t idle_ = 0;
+    std::size_t idle_ = 0, beside_ = 0;
     bool stopping_ = false;
 };
 

@@ -77,6 +77,17 @@ void Lifecycle::enter(State state, std::string reason) {
     standing_.state = state;
     standing_.reason = std::move(reason);
     standing_.since_ms = unix_now_ms();
+    tell();
+}
+
+// With mutex_ held.
+void Lifecycle::tell() const {
+    const State state = standing_.state;
+    std::optional<Severity> trouble;
+    if (state == State::degraded) trouble = Severity::warning;
+    if (state == State::read_only || state == State::failed) trouble = Severity::error;
+    surroundings_.facilities.plugin_stands(library_.name, state_word(state), standing_.reason,
+                                           trouble);
 }
 
 void Lifecycle::report(Health health, std::string_view reason) {
@@ -90,6 +101,7 @@ void Lifecycle::report(Health health, std::string_view reason) {
     // While it starts, this is what it will stand at when start() returns.
     standing_.state = state;
     standing_.reason = reason;
+    tell();
 }
 
 bool Lifecycle::start(std::shared_ptr<const config::Section> section, TimePoint deadline) {
@@ -108,7 +120,9 @@ void Lifecycle::close() {
     const std::scoped_lock lock(mutex_);
     if (standing_.stuck || !alive_) return;
     owner_->gate.close();
+    host_->facilities().drain();
     standing_ = {State::draining, {}, unix_now_ms(), false};
+    tell();
 }
 
 bool Lifecycle::stop(TimePoint drained, std::chrono::milliseconds grace) {
@@ -173,6 +187,18 @@ void Lifecycle::take_settings(std::shared_ptr<const config::Section> section, Ti
     if (!refusal->empty()) throw Error(Errc::unprocessable, "settings-refused", *refusal);
 }
 
+bool Lifecycle::with_power(std::string_view id, const std::function<void(void*)>& use) {
+    routing::Gate::Pass pass;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (standing_.stuck || !alive_) return false;
+        pass = owner_->gate.enter();
+    }
+    void* const power = pass ? plugin_->extension(id) : nullptr;
+    if (power != nullptr) use(power);
+    return power != nullptr;
+}
+
 bool Lifecycle::walk(Task step, TimePoint deadline) {
     std::unique_lock lock(mutex_);
     if (!control_.joinable()) control_ = std::thread([this] { run_control(); });
@@ -188,6 +214,7 @@ bool Lifecycle::walk(Task step, TimePoint deadline) {
 void Lifecycle::enter_stuck(std::string reason) {
     owner_->log->write(Level::error, reason);
     standing_ = {State::failed, std::move(reason), unix_now_ms(), true};
+    tell();
 }
 
 void Lifecycle::run_control() {
@@ -235,7 +262,7 @@ bool Lifecycle::start_here() {
     const PluginEntry& entry = *library_.entry;
     host_ = std::make_unique<PluginHost>(
         *owner_, *settings_, surroundings_.data_directory, surroundings_.workers,
-        surroundings_.services, surroundings_.metrics,
+        surroundings_.services, surroundings_.metrics, surroundings_.facilities,
         [this](Health health, std::string_view reason) { report(health, reason); });
     RouteCollector routes(*owner_, entry.path_prefixes, surroundings_.http_metrics);
     std::string fault = guarded("create", [&] { plugin_ = entry.create(*host_); });
@@ -264,9 +291,11 @@ bool Lifecycle::start_here() {
     drained_ = false;
     endpoints_ = {declared_.begin(), declared_.end()};
     owner_->gate.open();
+    host_->facilities().open();
     if (standing_.state == State::starting) {
         standing_.state = State::running;
         standing_.since_ms = unix_now_ms();
+        tell();
     }
     return true;
 }
@@ -287,7 +316,12 @@ void Lifecycle::end_here(bool configured, std::chrono::milliseconds patience) {
         std::visit([](auto& handler) { handler = nullptr; }, endpoint->handler);
     }
     declared_.clear();
-    if (configured) guarded("stop", [this] { plugin_->stop(); });
+    if (configured) {
+        guarded("stop", [this] {
+            host_->facilities().withdraw();
+            plugin_->stop();
+        });
+    }
     // An answer that it gave by a Reply set aside may be on its way through the I/O threads.
     if (owner_->gate.inside() > 0) surroundings_.withdraw(*owner_);
     const auto left = threads_left(library_.name, patience);

@@ -52,6 +52,7 @@ struct Surroundings {
     // Cuts off what of this owner is under way in the front; every I/O thread has come by when it
     // returns.
     std::function<void(const routing::Owner&)> withdraw;
+    Facilities& facilities;
 };
 
 // The control thread runs the plugin's calls; whoever asks for a walk waits for it, one at a time.
@@ -88,6 +89,10 @@ public:
     // not return by `deadline`; one that does not run takes nothing. [control of the daemon]
     void take_settings(std::shared_ptr<const config::Section> section, TimePoint deadline);
 
+    // Calls `use` with a power of the plugin's (Plugin::extension), which cannot stop meanwhile.
+    // False where it does not serve or has no such power; what `use` throws comes through. [any]
+    bool with_power(std::string_view id, const std::function<void(void*)>& use);
+
 private:
     void run_control();
     // Runs a step on the control thread. False: it did not return in time; the plugin is stuck.
@@ -99,6 +104,7 @@ private:
     void enter(State state, std::string reason = {});
     void enter_stuck(std::string reason);  // with mutex_ held
     void report(Health health, std::string_view reason);
+    void tell() const;
     std::string guarded(std::string_view call, const std::function<void()>& body);
 
     const Library library_;

@@ -48,14 +48,16 @@ std::vector<std::string> ServiceRegistry::holders(const routing::Owner& provider
 
 PluginHost::PluginHost(routing::Owner& owner, const Settings& settings, std::string data_directory,
                        jobs::WorkerPool& pool, ServiceRegistry& registry,
-                       observe::Registry& metrics, Report report)
+                       observe::Registry& metrics, Facilities& facilities, Report report)
     : owner_(owner),
       settings_(settings),
       data_directory_(std::move(data_directory)),
       pool_(pool),
       registry_(registry),
       metrics_(metrics),
-      report_(std::move(report)) {}
+      report_(std::move(report)),
+      facilities_(facilities, owner.name, *owner.log,
+                  [this](Task task) { return post(std::move(task)); }) {}
 
 PluginHost::~PluginHost() { registry_.withdraw(owner_); }
 

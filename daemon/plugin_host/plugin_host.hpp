@@ -16,6 +16,7 @@
 #include "larder/host.hpp"
 #include "observe/log.hpp"
 #include "observe/metrics.hpp"
+#include "plugin_host/facilities.hpp"
 #include "routing/route_table.hpp"
 
 namespace larder::plugin_host {
@@ -52,12 +53,13 @@ public:
 
     PluginHost(routing::Owner& owner, const Settings& settings, std::string data_directory,
                jobs::WorkerPool& pool, ServiceRegistry& registry, observe::Registry& metrics,
-               Report report);
+               Facilities& facilities, Report report);
     ~PluginHost();
     PluginHost(const PluginHost&) = delete;
     PluginHost& operator=(const PluginHost&) = delete;
 
     void close_start() noexcept { starting_ = false; }  // no more offers [control]
+    PluginFacilities& facilities() noexcept { return facilities_; }
 
     std::uint16_t api_minor() const noexcept override { return kApiMinor; }
     const Settings& settings() const noexcept override { return settings_; }
@@ -69,6 +71,11 @@ public:
     void report(Health health, std::string_view reason) noexcept override {
         report_(health, reason);
     }
+    Scheduler& scheduler() noexcept override { return facilities_.scheduler(); }
+    Events& events() noexcept override { return facilities_.events(); }
+    Alerts& alerts() noexcept override { return facilities_.alerts(); }
+    Errors& errors() noexcept override { return facilities_.errors(); }
+    Audit& audit() noexcept override { return facilities_.audit(); }
 
 private:
     bool post(Task task) override;
@@ -84,6 +91,7 @@ private:
     ServiceRegistry& registry_;
     observe::MetricsOwner metrics_;
     const Report report_;
+    PluginFacilities facilities_;
     bool starting_ = true;  // only the control thread
 };
 

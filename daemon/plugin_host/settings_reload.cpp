@@ -44,8 +44,7 @@ bool is_enabled_in(const config::Configuration& configuration, const std::string
 
 }  // namespace
 
-SettingsReload::SettingsReload(Supervisor& supervisor)
-    : supervisor_(supervisor), aside_(supervisor.surroundings_.workers) {
+SettingsReload::SettingsReload(Supervisor& supervisor) : supervisor_(supervisor) {
     const auto deadline = std::chrono::steady_clock::now() + kPatience;
     for (const auto& entry : supervisor_.plugins_) {
         walks_.emplace_back(entry->walk, deadline);

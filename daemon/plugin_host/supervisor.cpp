@@ -74,6 +74,24 @@ std::vector<PluginStatus> Supervisor::status() const {
     return all;
 }
 
+void Supervisor::with_each_power(
+    std::string_view id,
+    const std::function<void(const std::string& plugin, void* power)>& use) const {
+    for (const auto& entry : plugins_) {
+        Lifecycle& life = *entry->life;
+        std::string fault;
+        try {
+            life.with_power(id, [&](void* power) { use(life.name(), power); });
+            continue;
+        } catch (const std::exception& error) {
+            fault = error.what();
+        } catch (...) {
+            fault = "what is no std::exception";
+        }
+        hooks_.log_for(life.name()).write(Level::error, fmt::format("{} threw: {}", id, fault));
+    }
+}
+
 // ---- start and stop of all
 
 void Supervisor::publish_to(Publish publish, std::vector<routing::EndpointPtr> own) {
@@ -134,7 +152,6 @@ Supervisor::Entry& Supervisor::entry_of(std::string_view name) const {
 void Supervisor::act(std::string_view name, Action action) {
     Entry& entry = entry_of(name);
     Lifecycle& life = *entry.life;
-    const jobs::WorkerPool::Aside aside(surroundings_.workers);
     const std::scoped_lock lock(entry.walk);
     if (stopping_) {
         throw Error(Errc::unavailable, "stopping", "the daemon is being stopped");

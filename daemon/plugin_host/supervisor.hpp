@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -47,6 +48,34 @@ struct SupervisorHooks {
     std::function<std::shared_ptr<const config::Section>(const std::string& plugin)> section_anew;
 };
 
+// Whoever walks a plugin holds its turn. A std::timed_mutex would do, but ThreadSanitizer does not
+// know the call by which that waits for a steady clock.
+class Turn {
+public:
+    using TimePoint = Lifecycle::TimePoint;
+
+    void lock() {
+        std::unique_lock lock(mutex_);
+        free_.wait(lock, [this] { return !taken_; });
+        taken_ = true;
+    }
+    bool try_lock_until(TimePoint deadline) {
+        std::unique_lock lock(mutex_);
+        if (!free_.wait_until(lock, deadline, [this] { return !taken_; })) return false;
+        return taken_ = true;
+    }
+    void unlock() {
+        const std::scoped_lock lock(mutex_);
+        taken_ = false;
+        free_.notify_one();
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable free_;
+    bool taken_ = false;  // guarded by mutex_
+};
+
 class Supervisor {
 public:
     using Publish = std::function<void(std::shared_ptr<const routing::RouteTable>)>;
@@ -69,17 +98,23 @@ public:
     // stays as it is. One walk at a time a plugin, plugins side by side. Throws Error{not_found}
     // plugin-not-found; {conflict} plugin-refused, plugin-stuck, plugin-disabled (a reload of what
     // is off), plugin-failed (it was started in vain); {unavailable} stopping; what section_anew
-    // and Choices throw, before anything has changed. [worker]
+    // and Choices throw, before anything has changed. Waits for what may itself wait for a worker:
+    // call it from WorkerPool::post_beside. [worker]
     void act(std::string_view name, Action action);
 
     std::vector<PluginStatus> status() const;  // [any]
+    // Calls `use` for each plugin that serves and has this power, in turn, by name. What it throws
+    // is logged as the plugin's. [worker]
+    void with_each_power(
+        std::string_view id,
+        const std::function<void(const std::string& plugin, void* power)>& use) const;
 
 private:
     friend class SettingsReload;
 
     struct Entry {
         std::unique_ptr<Lifecycle> life;
-        std::timed_mutex walk;  // held by whoever walks it
+        Turn walk;
     };
 
     Entry& entry_of(std::string_view name) const;

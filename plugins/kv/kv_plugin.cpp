@@ -44,6 +44,10 @@ void KvPlugin::stop() noexcept {
     buckets_.reset();
 }
 
+void* KvPlugin::extension(std::string_view id) noexcept {
+    return id == kUsage ? static_cast<Usage*>(this) : nullptr;
+}
+
 }  // namespace larder::kv
 
 namespace {

@@ -9,10 +9,11 @@
 #include "kv_watch.hpp"
 #include "kv_writes.hpp"
 #include "larder/plugin.hpp"
+#include "larder/usage.hpp"
 
 namespace larder::kv {
 
-class KvPlugin final : public Plugin {
+class KvPlugin final : public Plugin, public Usage {
 public:
     explicit KvPlugin(Host& host) : host_(host) {}
 
@@ -20,6 +21,9 @@ public:
     void start(Routes& routes) override;
     void drain() noexcept override;
     void stop() noexcept override;
+    void* extension(std::string_view id) noexcept override;
+
+    void measure(UsageSink& sink) override;
 
 private:
     Host& host_;

@@ -60,7 +60,7 @@ std::int64_t ttl_parameter(const Request& request) {
 std::int64_t by_of(std::string_view body) {
     if (body.empty()) return 1;
     const std::string text = compact_json(body, "the body");
-    const auto refuse = [](std::string pointer, const char* why) {
+    const auto refuse = [](const std::string& pointer, const char* why) {
         return std::move(Error(Errc::unprocessable, "invalid-field", why)
                              .with("pointer", storage::json::quoted(pointer)));
     };
@@ -373,7 +373,8 @@ void KvWrites::transact(const Request& request, Reply reply) {
     auto batch = std::make_shared<Batch>(Batch{std::move(reply), nullptr, nullptr, {}});
     batch->plan =
         std::make_unique<Transaction>(compact_json(request.body(), "the body"), max_value_);
-    const auto demand = [&](Permission permission, const std::string& key, std::string pointer) {
+    const auto demand = [&](Permission permission, const std::string& key,
+                            const std::string& pointer) {
         if (request.may(permission, fmt::format("kv/{}/{}", name, key))) return;
         throw Error(Errc::forbidden, "forbidden", "the transaction names a key beyond your rights")
             .with("pointer", storage::json::quoted(pointer));

@@ -4,6 +4,7 @@
 //
 // Contents: what a copy overwrites · behaviours · the routes · the plugin · its entry.
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -134,6 +135,12 @@ private:
             const std::scoped_lock lock(kept().mutex);
             kept().replies.push_back(std::move(reply));
         });
+        // How many Replies are parked and how many calls of /wait were begun.
+        routes.prompt(get("/under_way"), [this](const Request&, Reply reply) {
+            const std::scoped_lock lock(kept().mutex);
+            std::move(reply).send(
+                text(std::to_string(kept().replies.size()) + " " + std::to_string(waiting_)));
+        });
         routes.prompt(get("/unpark"), [](const Request&, Reply reply) {
             const std::scoped_lock lock(kept().mutex);
             const std::size_t count = kept().replies.size();
@@ -158,8 +165,9 @@ private:
         routes.blocking(get("/fail"), [](const Request&) -> Response {
             throw Error(Errc::conflict, "says-no", "it was asked to");
         });
-        routes.blocking(get("/wait"), [](const Request& request) {
+        routes.blocking(get("/wait"), [this](const Request& request) {
             const auto cancel = request.cancel();
+            ++waiting_;
             while (!cancel->cancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
             return text("cancelled " + std::string(request.target()));
         });
@@ -197,6 +205,7 @@ private:
     std::mutex mutex_;
     std::string greeting_;  // guarded by mutex_
     int offered_ = 0;
+    std::atomic<int> waiting_{0};  // calls of /wait that were begun
     std::shared_ptr<void> lease_;
 };
 

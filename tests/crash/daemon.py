@@ -151,6 +151,10 @@ class Daemon:
                 self.kill()
                 raise Failed(f"larderd did not become ready on {data}; it said:\n{self.log}")
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def _read(self):
         for line in self._process.stderr:
             self.log += line

@@ -13,25 +13,10 @@
 
 #include "routing/dispatcher.hpp"
 #include "support/fake_exchange.hpp"
+#include "support/kept_log.hpp"
 #include "support/routes.hpp"
 
 namespace larder::test {
-
-class KeptLog final : public Log {
-public:
-    void write(Level /*level*/, std::string_view message) noexcept override {
-        const std::scoped_lock lock(mutex_);
-        text_.append(message).append("\n");
-    }
-    std::string text() const {
-        const std::scoped_lock lock(mutex_);
-        return text_;
-    }
-
-private:
-    mutable std::mutex mutex_;
-    std::string text_;  // guarded by mutex_
-};
 
 class Dispatch {
 public:

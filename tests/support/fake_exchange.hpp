@@ -76,6 +76,11 @@ public:
         std::unique_lock lock(mutex_);
         return changed_.wait_for(lock, limit, [this, count] { return resumes_ >= count; });
     }
+    // As the front does when the answer is out.
+    void drop_answer() {
+        const std::scoped_lock lock(mutex_);
+        answer_.reset();
+    }
     bool is_answered() const {
         const std::scoped_lock lock(mutex_);
         return answer_.has_value();

@@ -230,8 +230,7 @@ public:
             CPPUNIT_ASSERT(watching.read_some().starts_with("HTTP/1.1 200"));
             ask(waiting, "park");
             ask(gone, "park");
-            // They have arrived when a later request on the same connection's thread is answered.
-            for (int j = 0; j < 8; ++j) put(daemon);
+            CPPUNIT_ASSERT(eventually([&] { return under_way(daemon) == "2 0"; }));
             gone.reset();
             const Answer stopped = act(daemon, "keeps_a_reply", "disable");
             CPPUNIT_ASSERT_EQUAL_MESSAGE(stopped.body, 200, stopped.status);
@@ -247,7 +246,7 @@ public:
         }
         RawClient last(daemon.port());
         last.send("GET /api/keeps_a_reply/park HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        put(daemon);
+        CPPUNIT_ASSERT(eventually([&] { return under_way(daemon) == "1 0"; }));
         judge(daemon, table);
         CPPUNIT_ASSERT_EQUAL(0, daemon.stop());  // its static objects drop the last one
         CPPUNIT_ASSERT(daemon.log().find("Sanitizer") == std::string::npos);
@@ -314,6 +313,10 @@ private:
     static Answer act(const DaemonProcess& daemon, const std::string& plugin,
                       const std::string& action) {
         return request(daemon.port(), "POST", fmt::format("/api/plugins/{}/{}", plugin, action));
+    }
+
+    static std::string under_way(const DaemonProcess& daemon) {
+        return request(daemon.port(), "GET", "/api/keeps_a_reply/under_way").body;
     }
 
     static void put(const DaemonProcess& daemon) {

@@ -27,6 +27,7 @@ class ListenTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(listens_on_several_addresses);
     CPPUNIT_TEST(listens_on_ipv6);
     CPPUNIT_TEST(listens_on_unix_sockets);
+    CPPUNIT_TEST(is_ready_on_unix_sockets_alone);
     CPPUNIT_TEST(takes_over_a_socket_left_behind);
     CPPUNIT_TEST(refuses_an_address_in_use);
     CPPUNIT_TEST(refuses_to_be_reached_from_afar);
@@ -89,6 +90,18 @@ public:
         CPPUNIT_ASSERT_EQUAL(0, daemon.stop());
         CPPUNIT_ASSERT(!fs::exists(path));
         CPPUNIT_ASSERT(!fs::exists(admin));
+    }
+
+    void is_ready_on_unix_sockets_alone() {
+        const std::string path = folder_ / "own.sock";
+        DaemonOptions wanted = options({"--listen", "unix:" + path});
+        wanted.listen = false;
+        wanted.expect_ready = false;
+        DaemonProcess daemon(std::move(wanted));
+        CPPUNIT_ASSERT(daemon.wait_for_log(fmt::format("larderd: ready on unix:{}\n", path)));
+        RawClient client(path);
+        CPPUNIT_ASSERT_EQUAL(200, client.request("GET", "/healthz").status);
+        CPPUNIT_ASSERT_EQUAL(0, daemon.stop());
     }
 
     void takes_over_a_socket_left_behind() {

@@ -27,6 +27,7 @@ class StopTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(idle_connections_hold_nothing_up);
     CPPUNIT_TEST(finishes_what_was_pipelined);
     CPPUNIT_TEST(goes_into_the_background);
+    CPPUNIT_TEST(tells_why_it_does_not_go_into_the_background);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -74,11 +75,32 @@ public:
         CPPUNIT_ASSERT_EQUAL(0, daemon.wait());
     }
 
+    void tells_why_it_does_not_go_into_the_background() {
+        const std::string pid_file = folder_ / "larderd.pid";
+        const auto background = [&](const std::string& reactors) {
+            return run({DaemonProcess::binary(), "--daemon", "--pidfile", pid_file, "--data-dir",
+                        folder_ / "data", "--listen", "127.0.0.1:0"},
+                       {{"LARDER_HTTP_REACTORS", reactors}});
+        };
+        Ran ran = background("many");
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(ran.err, 78, ran.exit);
+        CPPUNIT_ASSERT_MESSAGE(ran.err, ran.err.find("http.reactors") != std::string::npos);
+        DaemonProcess holder(options({}));
+        ran = background("2");
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(ran.err, 69, ran.exit);
+        CPPUNIT_ASSERT_MESSAGE(ran.err,
+                               ran.err.find(std::to_string(holder.pid())) != std::string::npos);
+        // A mistake in the options is told by who was started, not by a process that nobody sees.
+        ran = run({DaemonProcess::binary(), "--daemon", "--nonsense"});
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(ran.err, 64, ran.exit);
+    }
+
     void goes_into_the_background() {
         const std::string data = folder_ / "data", pid_file = folder_ / "larderd.pid";
         const Ran ran = run({DaemonProcess::binary(), "--daemon", "--pidfile", pid_file,
                              "--data-dir", data, "--listen", "127.0.0.1:0"});
         CPPUNIT_ASSERT_EQUAL_MESSAGE(ran.err, 0, ran.exit);
+        CPPUNIT_ASSERT_MESSAGE(ran.err, ran.err.starts_with("larderd: ready on http://127.0.0.1:"));
         CPPUNIT_ASSERT(eventually([&] { return fs::exists(pid_file); }));
         pid_t pid = 0;
         CPPUNIT_ASSERT(eventually([&] { return (pid = number_at(read_file(pid_file), 0)) > 1; }));

@@ -201,8 +201,8 @@ private:
         assert_same(
             {own_file() + ":2: http.lisen: unknown key; did you mean 'listen'?",
              own_file() + ":3: http.colour: unknown key",
-             own_file() + ":4: [htpp]: expected [daemon], [http], [auth] here; a plugin's section "
-                          "stands in plugins.d/htpp.ini; did you mean 'http'?",
+             own_file() + ":4: [htpp]: expected [daemon], [http], [auth], [alerts] here; a "
+                          "plugin's section stands in plugins.d/htpp.ini; did you mean 'http'?",
              (folder_ / "plugins.d/pantrie.ini").string() +
                  ": no plugin 'pantrie' was found in daemon.plugin_dirs; install it or remove this "
                  "file; did you mean 'pantry'?",
@@ -228,8 +228,8 @@ private:
         write_file(own_file(), "[pantry]\nmax_value = 1KiB\n");
         write_file(pantry_file(), "[http]\nlisten = x\n[pantry]\n[kv]\n");
         assert_same(
-            {own_file() + ":1: [pantry]: expected [daemon], [http], [auth] here; a plugin's "
-                          "section stands in plugins.d/pantry.ini",
+            {own_file() + ":1: [pantry]: expected [daemon], [http], [auth], [alerts] here; a "
+                          "plugin's section stands in plugins.d/pantry.ini",
              pantry_file() + ":1: [http]: expected [pantry] alone here; [http] stands in "
                              "larder.ini",
              pantry_file() + ":4: [kv]: expected [pantry] alone here; [kv] stands in "

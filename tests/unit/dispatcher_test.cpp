@@ -40,6 +40,9 @@ class DispatcherTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(a_full_queue_is_a_503);
     CPPUNIT_TEST(a_closed_gate_is_a_503);
     CPPUNIT_TEST(counts_what_is_under_way);
+    CPPUNIT_TEST(a_plugin_cut_off_is_called_no_more);
+    CPPUNIT_TEST(a_reply_of_a_former_life_is_inert);
+    CPPUNIT_TEST(a_generator_keeps_the_gate);
     CPPUNIT_TEST(tells_the_observer_how_it_ended);
     CPPUNIT_TEST_SUITE_END();
 
@@ -347,6 +350,101 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("1"), to.header("Retry-After"));
         CPPUNIT_ASSERT(!called);
         CPPUNIT_ASSERT_EQUAL(std::uint64_t{0}, to.maker.owner.gate.inside());
+    }
+
+    // What waits for a worker when its plugin is cut off never reaches the handler.
+    void a_plugin_cut_off_is_called_no_more() {
+        Dispatch to({}, 1);
+        std::promise<void> release;
+        std::atomic<int> calls{0};
+        to.add({Method::get, "/a", Permission::read, "", "", "", "", 10, ""},
+               BlockingHandler([&](const Request&) {
+                   ++calls;
+                   release.get_future().get();
+                   return Response{200, {}, std::string("late"), {}};
+               }));
+        auto running = to.exchange("GET", "/a"), queued = to.exchange("GET", "/a");
+        to.begin(running);
+        CPPUNIT_ASSERT(eventually([&] { return calls == 1; }));
+        to.begin(queued);
+        Owner& owner = to.maker.owner;
+        owner.gate.close();
+        ++owner.life;
+        CPPUNIT_ASSERT(Dispatcher::withdraw(*running, owner));
+        CPPUNIT_ASSERT(Dispatcher::withdraw(*queued, owner));
+        CPPUNIT_ASSERT(!Dispatcher::withdraw(*queued, test::RouteMaker().owner));
+        CPPUNIT_ASSERT_MESSAGE("its views must hold while it runs", !running->is_answered());
+        CPPUNIT_ASSERT_EQUAL(std::string("503 plugin-disabled"), to.settle(queued));
+        release.set_value();
+        CPPUNIT_ASSERT_EQUAL(std::string("503 plugin-disabled"), to.settle(running));
+        CPPUNIT_ASSERT(
+            owner.gate.wait_empty(std::chrono::steady_clock::now() + std::chrono::hours(1)));
+        CPPUNIT_ASSERT_EQUAL(1, calls.load());
+        CPPUNIT_ASSERT_EQUAL(1, running->answers());
+        CPPUNIT_ASSERT_EQUAL(1, queued->answers());
+    }
+
+    void a_reply_of_a_former_life_is_inert() {
+        for (const char* use : {"send", "fail", "stream", "drop"}) {
+            Dispatch to;
+            std::optional<Reply> kept;
+            to.add({Method::get, "/a", Permission::read, "", "", "", "", 10, ""},
+                   PromptHandler(
+                       [&](const Request&, Reply reply) { kept.emplace(std::move(reply)); }));
+            auto exchange = to.exchange("GET", "/a");
+            to.begin(exchange);
+            Owner& owner = to.maker.owner;
+            owner.gate.close();
+            ++owner.life;
+            CPPUNIT_ASSERT(Dispatcher::withdraw(*exchange, owner));
+            CPPUNIT_ASSERT(exchange->is_answered());
+            to.dispatcher.ended({exchange.get(), 0, &exchange->peer(), 503, 0, 0, {}, true});
+            CPPUNIT_ASSERT_EQUAL(std::string("503 plugin-disabled"), to.settle(exchange));
+            CPPUNIT_ASSERT_EQUAL(std::uint64_t{0}, owner.gate.busy());
+            CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, owner.gate.aside());
+            const std::string_view word = use;
+            if (word == "send") std::move(*kept).send({200, {}, std::string("late"), {}});
+            if (word == "fail") std::move(*kept).fail(Error(Errc::conflict, "late", "late"));
+            if (word == "stream") {
+                const auto stream = std::move(*kept).stream({});
+                CPPUNIT_ASSERT(stream->send(std::make_shared<std::string>("x")) ==
+                               EventStream::Sent::closed);
+                stream->close();
+            }
+            kept.reset();
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(use, 1, exchange->answers());
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(use, std::string(), to.log());
+            CPPUNIT_ASSERT_EQUAL(std::uint64_t{0}, owner.gate.inside());
+        }
+    }
+
+    // It may run on a worker when its exchange is over.
+    void a_generator_keeps_the_gate() {
+        Dispatch to;
+        to.add({Method::get, "/a", Permission::read, "", "", "", "", 10, ""},
+               PromptHandler([](const Request&, Reply reply) {
+                   std::move(reply).send({200,
+                                          {},
+                                          Generator([](std::string& chunk) {
+                                              chunk = "more";
+                                              return true;
+                                          }),
+                                          {}});
+               }));
+        auto exchange = to.exchange("GET", "/a");
+        to.begin(exchange);
+        auto generator = std::get<Generator>(exchange->wait_for_answer()->body);
+        exchange->drop_answer();
+        exchange->attachment.reset();
+        Owner& owner = to.maker.owner;
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, owner.gate.busy());
+        std::string chunk;
+        CPPUNIT_ASSERT(generator(chunk));
+        CPPUNIT_ASSERT_EQUAL(std::string("more"), chunk);
+        ++owner.life;
+        CPPUNIT_ASSERT_THROW(generator(chunk), std::runtime_error);
+        generator = nullptr;
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{0}, owner.gate.inside());
     }
 
     // The pass is held by whichever lasts longer: the Reply, or the exchange until it has ended.

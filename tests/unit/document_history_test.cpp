@@ -1,5 +1,7 @@
 // What a store tells of its changes, how documents end when their time comes, and how a store is
 // emptied: on a disk that works, and with a power cut or an error at every call of an emptying.
+//
+// Contents: events · expiry · clearing
 #include <fmt/format.h>
 
 #include <memory>

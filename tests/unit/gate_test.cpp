@@ -19,6 +19,7 @@ class GateTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(begins_closed);
     CPPUNIT_TEST(counts_passes);
     CPPUNIT_TEST(closes_behind_those_inside);
+    CPPUNIT_TEST(tells_those_set_aside_apart);
     CPPUNIT_TEST(nobody_is_inside_after_it_emptied);
     CPPUNIT_TEST(the_last_to_leave_wakes_who_waits);
     CPPUNIT_TEST_SUITE_END();
@@ -61,6 +62,29 @@ public:
         CPPUNIT_ASSERT(gate.wait_empty(steady_clock::now()));
         gate.open();
         CPPUNIT_ASSERT(gate.enter());
+    }
+
+    void tells_those_set_aside_apart() {
+        Gate gate;
+        gate.open();
+        Gate::Pass living = gate.enter(), reply = gate.enter();
+        reply.set_aside();
+        reply.set_aside();  // a second time is none
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, gate.busy());
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, gate.aside());
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, gate.inside());
+        gate.close();
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, gate.aside());
+        CPPUNIT_ASSERT(!gate.wait_idle(steady_clock::now()));
+        std::thread leaves([pass = std::move(living)]() mutable { pass.reset(); });
+        const bool idle = gate.wait_idle(steady_clock::now() + std::chrono::hours(1));
+        leaves.join();
+        CPPUNIT_ASSERT(idle);
+        CPPUNIT_ASSERT(!gate.wait_empty(steady_clock::now()));
+        std::thread drops([pass = std::move(reply)]() mutable { pass.reset(); });
+        const bool empty = gate.wait_empty(steady_clock::now() + std::chrono::hours(1));
+        drops.join();
+        CPPUNIT_ASSERT(empty);
     }
 
     // Threads come and go while the gate is closed and opened again and again: between a

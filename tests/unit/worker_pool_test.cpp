@@ -21,6 +21,7 @@ class WorkerPoolTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(runs_what_it_takes);
     CPPUNIT_TEST(refuses_when_full);
     CPPUNIT_TEST(a_next_step_is_never_refused_and_goes_first);
+    CPPUNIT_TEST(runs_beside_when_all_hang);
     CPPUNIT_TEST(one_worker_keeps_the_order);
     CPPUNIT_TEST(runs_as_many_at_once_as_it_has_workers);
     CPPUNIT_TEST(survives_what_tasks_throw);
@@ -37,6 +38,25 @@ public:
         done.get_future().get();
         CPPUNIT_ASSERT(eventually([&] { return pool.running() == 0; }));
         CPPUNIT_ASSERT_EQUAL(std::size_t{0}, pool.queued());
+    }
+
+    void runs_beside_when_all_hang() {
+        std::promise<void> release;
+        std::shared_future<void> released = release.get_future().share();
+        WorkerPool pool(1, 1, complain());
+        CPPUNIT_ASSERT(pool.post([released] { released.wait(); }));
+        CPPUNIT_ASSERT(eventually([&] { return pool.queued() == 0; }));
+        CPPUNIT_ASSERT(pool.post([released] { released.wait(); }));
+        CPPUNIT_ASSERT(!pool.post([] {}));
+        std::promise<void> done;
+        CPPUNIT_ASSERT(pool.post_beside([&] { done.set_value(); }));
+        done.get_future().get();
+        std::size_t taken = 0;  // the one above may not have left yet
+        while (taken < 100 && pool.post_beside([released] { released.wait(); })) ++taken;
+        release.set_value();
+        CPPUNIT_ASSERT(taken >= WorkerPool::kMostBeside - 1 && taken <= WorkerPool::kMostBeside);
+        CPPUNIT_ASSERT(eventually([&] { return pool.running() == 0; }));
+        CPPUNIT_ASSERT(pool.post_beside([] {}));
     }
 
     void refuses_when_full() {

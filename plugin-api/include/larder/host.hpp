@@ -8,7 +8,10 @@
 #include <string>
 #include <string_view>
 
+#include "larder/alerts.hpp"
+#include "larder/events.hpp"
 #include "larder/http.hpp"
+#include "larder/scheduler.hpp"
 
 namespace larder {
 
@@ -122,6 +125,11 @@ public:
     virtual Metrics& metrics() noexcept = 0;
     // Replaces what was reported before; `reason` is for the admin. [any]
     virtual void report(Health health, std::string_view reason) noexcept = 0;
+    virtual Scheduler& scheduler() noexcept = 0;
+    virtual Events& events() noexcept = 0;
+    virtual Alerts& alerts() noexcept = 0;
+    virtual Errors& errors() noexcept = 0;
+    virtual Audit& audit() noexcept = 0;
 
 protected:
     ~Host() = default;

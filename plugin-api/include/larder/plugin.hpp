@@ -9,14 +9,14 @@
 // sees those that were left behind, and does not free under them what they use.
 //
 // Drain. Before stop(), the host closes the routes, calls drain(), and waits, at most
-// daemon.drain_timeout, until no handler, Reply, EventStream, Upload, task or lease of this plugin
-// lives. What is left then is cut off: no handler, take(), finish(), generator or task is begun any
-// more, Cancels are set, uploads are aborted, streams end and say so, answers under way are cut,
-// and who waits for a Reply that was parked gets 503. Such Replies and streams are inert from there
-// on: harmless, without effect, even after the plugin is gone. Only a call that does not return
-// within daemon.stop_timeout keeps the plugin from being stopped, and a lease that another plugin
-// holds. Handlers are destroyed before stop() is called. So nothing of the host is freed under a
-// plugin, nor of a plugin under the host.
+// daemon.drain_timeout, until no handler, Reply, EventStream, Upload, task, job or lease of this
+// plugin lives. What is left then is cut off: no handler, take(), finish(), generator or task is
+// begun any more, Cancels are set, uploads are aborted, streams end and say so, answers under way
+// are cut, and who waits for a Reply that was parked gets 503. Such Replies and streams are inert
+// from there on: harmless, without effect, even after the plugin is gone. Only a call that does not
+// return within daemon.stop_timeout keeps the plugin from being stopped, and a lease that another
+// plugin holds. Handlers are destroyed before stop() is called. So nothing of the host is freed
+// under a plugin, nor of a plugin under the host.
 #pragma once
 
 #include <cstddef>

@@ -1,0 +1,138 @@
+#include "admin/service_routes.hpp"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "admin/answers.hpp"
+#include "larder/error.hpp"
+
+namespace larder::admin {
+namespace {
+
+using jobs::JobStatus;
+using observe::Alert;
+
+constexpr const char* kAlertState[] = {"raised", "resolved"};
+
+Object describe_run(const jobs::Run& run) {
+    Object row = object();
+    row.set("due", rfc3339(run.due_ms));
+    row.set("started_at", rfc3339(run.started_ms));
+    row.set("duration", static_cast<double>(run.duration_ms) / 1000);
+    row.set("outcome", run.outcome);
+    row.set("trigger", run.trigger);
+    row.set("error", run.error.empty() ? Poco::Dynamic::Var() : Poco::Dynamic::Var(run.error));
+    return row;
+}
+
+Object describe_job(const JobStatus& job, const jobs::TimeZone& zone) {
+    const jobs::Run* const last = job.history.empty() ? nullptr : &job.history.front();
+    const Poco::Dynamic::Var none;
+    Object row = object();
+    row.set("name", job.name);
+    row.set("plugin", job.owner);
+    row.set("schedule", job.schedule);
+    row.set("time_zone", std::string(zone.name()));
+    row.set("catch_up", job.catch_up);
+    row.set("jitter", static_cast<double>(job.jitter_ms) / 1000);
+    row.set("running", job.running);
+    row.set("last_run", time_or_null(last != nullptr ? last->started_ms : 0));
+    row.set("outcome", last != nullptr ? Poco::Dynamic::Var(last->outcome) : none);
+    row.set("duration", last != nullptr
+                            ? Poco::Dynamic::Var(static_cast<double>(last->duration_ms) / 1000)
+                            : none);
+    row.set("error",
+            last != nullptr && !last->error.empty() ? Poco::Dynamic::Var(last->error) : none);
+    row.set("failures", job.failures);
+    row.set("next_run", time_or_null(job.next_ms));
+    return row;
+}
+
+Object describe_alert(const Alert& alert) {
+    Object row = object();
+    row.set("id", alert.id);
+    row.set("key", alert.key);
+    row.set("severity", std::string(severity_word(alert.severity)));
+    row.set("source", alert.source);
+    row.set("text", alert.text);
+    row.set("state", kAlertState[alert.resolved_ms == 0 ? 0 : 1]);
+    row.set("raised_at", rfc3339(alert.raised_ms));
+    row.set("latest_at", rfc3339(alert.latest_ms));
+    row.set("resolved_at", time_or_null(alert.resolved_ms));
+    row.set("count", alert.count);
+    return row;
+}
+
+// The latest first, so that places grow as ids shrink.
+std::string place_of(const Alert& alert) { return fmt::format("{:020}", ~alert.id); }
+
+}  // namespace
+
+void ServiceRoutes::declare(Routes& routes) {
+    const auto bind = [this](auto method) {
+        return [this, method](const Request& request) { return (this->*method)(request); };
+    };
+    const auto get = [](std::string_view pattern, std::string_view summary,
+                        std::string_view queries) {
+        return Route{Method::get, pattern, Permission::read, summary, queries,
+                     "",          "",      1U << 20U,        ""};
+    };
+    routes.blocking(get("/api/scheduler/jobs", "Jobs, their last and next runs", "limit,cursor"),
+                    bind(&ServiceRoutes::jobs));
+    routes.blocking(get("/api/scheduler/jobs/{name}", "One job and its latest runs", ""),
+                    bind(&ServiceRoutes::job));
+    routes.blocking({Method::post, "/api/scheduler/jobs/{name}/run", Permission::admin,
+                     "Run a job now", "", "application/json", "", 1U << 20U, ""},
+                    bind(&ServiceRoutes::run_job));
+    routes.blocking(get("/api/alerts", "Alerts, the latest first", "state,limit,cursor"),
+                    bind(&ServiceRoutes::alerts));
+}
+
+Response ServiceRoutes::jobs(const Request& request) const {
+    return page(
+        request, "jobs", facilities_.jobs.status(),
+        [](const JobStatus& job) -> const std::string& { return job.name; },
+        [&](const JobStatus& job) { return describe_job(job, facilities_.zone()); });
+}
+
+Response ServiceRoutes::job(const Request& request) const {
+    const auto found = facilities_.jobs.status(request.param("name"));
+    if (!found) throw jobs::no_such_job();
+    Object body = describe_job(*found, facilities_.zone());
+    Array history;
+    for (const jobs::Run& run : found->history) history.add(describe_run(run));
+    body.set("history", history);
+    return json(body);
+}
+
+Response ServiceRoutes::run_job(const Request& request) {
+    AuditRecord record;
+    record.actor = request.principal();
+    record.action = "job.run";
+    record.target = request.param("name");
+    record.outcome = "ok";
+    record.ip_address = request.peer_address();
+    record.request_id = request.id();
+    if (!facilities_.jobs.status(record.target)) throw jobs::no_such_job();
+    facilities_.own_reports.record(record);
+    facilities_.jobs.run_now(record.target);
+    Object body = object();
+    body.set("name", std::string(record.target));
+    body.set("accepted", true);
+    return json(body, 202);
+}
+
+Response ServiceRoutes::alerts(const Request& request) const {
+    const auto state = request.query("state");
+    if (state && *state != kAlertState[0] && *state != kAlertState[1]) {
+        throw storage::invalid_parameter("state", "state is raised or resolved");
+    }
+    auto alerts = facilities_.alerts.all();
+    std::erase_if(alerts, [&](const Alert& alert) {
+        return state && *state != kAlertState[alert.resolved_ms == 0 ? 0 : 1];
+    });
+    return page(request, "alerts", alerts, place_of, describe_alert);
+}
+
+}  // namespace larder::admin

@@ -1,0 +1,27 @@
+// How much is stored: GET /api/storage/usage, put together of what each plugin says of itself and
+// what the file system says. Not the plugins' own figures.
+#pragma once
+
+#include <string>
+
+#include "larder/http.hpp"
+#include "plugin_host/supervisor.hpp"
+
+namespace larder::admin {
+
+class StorageRoutes {
+public:
+    // The supervisor outlives it.
+    StorageRoutes(const plugin_host::Supervisor& plugins, std::string data_directory)
+        : plugins_(plugins), data_directory_(std::move(data_directory)) {}
+
+    void declare(Routes& routes);
+
+private:
+    Response usage(const Request& request) const;
+
+    const plugin_host::Supervisor& plugins_;
+    const std::string data_directory_;
+};
+
+}  // namespace larder::admin
