@@ -15,7 +15,8 @@ import kv_json
 from daemon import Client, Cut, Failed
 from history import BUCKETS
 from kv_model import Bucket, Mismatch
-from kv_operations import Planner, value_text
+from kv_one import value_text
+from kv_operations import Planner
 from kv_watch import Ledger
 
 SHOWN = 20         # requests of the history about the same keys that are printed
