@@ -188,8 +188,8 @@ class Worker:
                 right.append((moment, outcome))
             except Mismatch as mismatch:
                 why.append(("with" if outcome else "without") + " it: " + str(mismatch))
-        if len(right) > 1:  # what came and expired meanwhile looks like nothing
-            self.bucket.expired += 1
+        if len(right) > 1:  # what came and expired meanwhile looks like nothing, and has two
+            self.bucket.expired += 2  # revisions
             if self.ledger:
                 self.ledger.end()
         for moment, outcome in right:
