@@ -8,9 +8,9 @@
 
 #include "command.hpp"
 #include "kv_transfer.hpp"
-#include "kv_watch.hpp"
 #include "storage-kit/json.hpp"
 #include "table.hpp"
+#include "watch.hpp"
 
 namespace larder::ctl {
 namespace {
