@@ -204,6 +204,13 @@ void Daemon::make_supervisor() {
             [this] { return configuration(); },
             [this](const std::string& plugin) { return section_anew(plugin); }},
         *choices_);
+    restorer_ = std::make_unique<plugin_host::Restorer>(*supervisor_, storage::FileSystem::real(),
+                                                        data_directory_, *log_);
+    facilities_->maintenance = {
+        [this] { return plugin_host::take_snapshot(supervisor_->lease_powers(kSnapshotable)); },
+        [this](const std::string& caller, const std::vector<SwapItem>& plan) {
+            restorer_->swap(caller, plan);
+        }};
 }
 
 std::shared_ptr<const config::Section> Daemon::section_anew(const std::string& plugin) {
@@ -293,7 +300,9 @@ void Daemon::start() {
         [this](std::shared_ptr<const routing::RouteTable> table) { set_table(std::move(table)); },
         own_endpoints);
     facilities_->start();
+    restorer_->prepare();
     supervisor_->start_all();
+    restorer_->conclude();
     server_->start();
     {
         const std::scoped_lock lock(publish_mutex_);
