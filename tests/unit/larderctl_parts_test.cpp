@@ -4,7 +4,7 @@
 
 #include <stdexcept>
 
-#include "kv_watch.hpp"
+#include "bucket_watch.hpp"
 #include "member_splitter.hpp"
 #include "support/suite.hpp"
 #include "table.hpp"

@@ -6,9 +6,9 @@
 #include <iostream>
 #include <iterator>
 
+#include "bucket_transfer.hpp"
+#include "bucket_watch.hpp"
 #include "command.hpp"
-#include "kv_transfer.hpp"
-#include "kv_watch.hpp"
 #include "storage-kit/json.hpp"
 #include "table.hpp"
 

@@ -1,4 +1,4 @@
-#include "kv_watch.hpp"
+#include "bucket_watch.hpp"
 
 #include <fmt/format.h>
 

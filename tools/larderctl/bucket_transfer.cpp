@@ -1,4 +1,4 @@
-#include "kv_transfer.hpp"
+#include "bucket_transfer.hpp"
 
 #include <fmt/format.h>
 
