@@ -4,10 +4,10 @@
 
 #include <stdexcept>
 
-#include "bucket_watch.hpp"
 #include "member_splitter.hpp"
 #include "support/suite.hpp"
 #include "table.hpp"
+#include "watch.hpp"
 
 namespace larder::ctl {
 namespace {

@@ -56,7 +56,10 @@ public:
     std::map<std::string, std::string, std::less<>> options;
 
     bool flag(std::string_view name) const { return options.contains(name); }
-    std::optional<std::string> value(std::string_view name) const;
+    std::optional<std::string> value(std::string_view name) const {
+        const auto found = options.find(name);
+        return found == options.end() ? std::nullopt : std::optional(found->second);
+    }
 };
 
 // What a command works with. The daemon is looked for when it is first asked for.

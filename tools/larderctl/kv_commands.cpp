@@ -6,11 +6,11 @@
 #include <iostream>
 #include <iterator>
 
-#include "bucket_transfer.hpp"
-#include "bucket_watch.hpp"
 #include "command.hpp"
+#include "kv_transfer.hpp"
 #include "storage-kit/json.hpp"
 #include "table.hpp"
+#include "watch.hpp"
 
 namespace larder::ctl {
 namespace {

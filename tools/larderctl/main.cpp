@@ -233,12 +233,6 @@ int run(const std::vector<std::string>& words) {
 
 }  // namespace
 
-std::optional<std::string> Words::value(std::string_view name) const {
-    const auto found = options.find(name);
-    if (found == options.end()) return std::nullopt;
-    return found->second;
-}
-
 }  // namespace larder::ctl
 
 int main(int argc, char** argv) {

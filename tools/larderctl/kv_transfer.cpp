@@ -1,4 +1,4 @@
-#include "bucket_transfer.hpp"
+#include "kv_transfer.hpp"
 
 #include <fmt/format.h>
 

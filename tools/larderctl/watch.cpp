@@ -1,4 +1,4 @@
-#include "bucket_watch.hpp"
+#include "watch.hpp"
 
 #include <fmt/format.h>
 
