@@ -117,10 +117,10 @@ std::vector<plugin_host::Library> find_plugins(const config::Loader& loader) {
 
 const char* const kVersion = LARDER_VERSION;
 
-std::vector<std::string> Daemon::check(const config::Sources& sources) {
+Daemon::Checked Daemon::check(const config::Sources& sources) {
     config::Loader loader(sources);
-    read_configuration(loader, find_plugins(loader));
-    return loader.warnings();
+    auto configuration = read_configuration(loader, find_plugins(loader));
+    return {std::move(configuration), loader.warnings()};
 }
 
 Daemon::Daemon(const config::Sources& sources, bool background)
@@ -204,6 +204,13 @@ void Daemon::make_supervisor() {
             [this] { return configuration(); },
             [this](const std::string& plugin) { return section_anew(plugin); }},
         *choices_);
+    restorer_ = std::make_unique<plugin_host::Restorer>(*supervisor_, storage::FileSystem::real(),
+                                                        data_directory_, *log_);
+    facilities_->maintenance = {
+        [this] { return plugin_host::take_snapshot(supervisor_->lease_powers(kSnapshotable)); },
+        [this](const std::string& caller, const std::vector<SwapItem>& plan) {
+            restorer_->swap(caller, plan);
+        }};
 }
 
 std::shared_ptr<const config::Section> Daemon::section_anew(const std::string& plugin) {
@@ -278,6 +285,9 @@ void Daemon::start() {
         [this] { return reload(); }, kVersion, data_directory_, unix_now_ms()});
     plugin_host::RouteCollector routes(own_, {}, *http_metrics_);
     admin_->declare(routes);
+    openapi_ = std::make_unique<admin::OpenApiRoute>([this] { return table(); },
+                                                     [this] { return tags(); }, kVersion);
+    openapi_->declare(routes);
     service_routes_ = std::make_unique<admin::ServiceRoutes>(*facilities_);
     service_routes_->declare(routes);
     storage_routes_ = std::make_unique<admin::StorageRoutes>(*supervisor_, data_directory_);
@@ -290,7 +300,9 @@ void Daemon::start() {
         [this](std::shared_ptr<const routing::RouteTable> table) { set_table(std::move(table)); },
         own_endpoints);
     facilities_->start();
+    restorer_->prepare();
     supervisor_->start_all();
+    restorer_->conclude();
     server_->start();
     {
         const std::scoped_lock lock(publish_mutex_);
@@ -328,6 +340,20 @@ void Daemon::show() {
     } else {
         for (std::size_t i = 0; i < server_->reactors(); ++i) set(i);
     }
+}
+
+std::shared_ptr<const routing::RouteTable> Daemon::table() const {
+    const std::scoped_lock lock(publish_mutex_);
+    return table_;
+}
+
+std::vector<routing::Tag> Daemon::tags() const {
+    std::vector<routing::Tag> tags{{own_.name, "The daemon itself: health, plugins, settings."}};
+    for (const auto& plugin : supervisor_->status()) {
+        if (plugin.library->entry == nullptr) continue;
+        tags.push_back({plugin.name, plugin.library->entry->summary});
+    }
+    return tags;
 }
 
 void Daemon::collect_values() {

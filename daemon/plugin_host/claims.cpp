@@ -17,8 +17,8 @@ constexpr std::array<std::string_view, 11> kOwnPrefixes = {
     "/api/alerts", "/api/users",   "/api/scheduler", "/api/tokens", "/api/whoami"};
 
 // What the daemon keeps itself.
-constexpr std::array<std::string_view, 4> kOwnData = {"plugins.json", "users.json", ".lock",
-                                                      "larder.sock"};
+constexpr std::array<std::string_view, 6> kOwnData = {"plugins.json", "users.json", "jobs.json",
+                                                      ".swap.json",   ".lock",      "larder.sock"};
 
 bool overlaps(std::string_view a, std::string_view b) {
     // "config/" claims all below it; "storage.json" only itself. No file may stand where another's
@@ -93,6 +93,13 @@ bool is_anothers(std::string_view prefix, const std::vector<Library>& libraries)
 }
 
 }  // namespace
+
+bool claims(const Library& library, std::string_view path) {
+    const auto data = routing::split_list(library.entry->data_claims);
+    return std::any_of(data.begin(), data.end(), [&](std::string_view claim) {
+        return overlaps(claim, path) && claim.size() <= path.size() + 1;
+    });
+}
 
 void settle_claims(std::vector<Library>& libraries) {
     for (std::size_t i = 0; i < libraries.size(); ++i) {

@@ -14,6 +14,7 @@
 #include "jobs/job_scheduler.hpp"
 #include "larder/alerts.hpp"
 #include "larder/events.hpp"
+#include "larder/maintenance.hpp"
 #include "larder/scheduler.hpp"
 #include "observe/alert_board.hpp"
 #include "observe/event_bus.hpp"
@@ -30,8 +31,16 @@ struct FacilitiesOptions {
     std::function<std::shared_ptr<void>(std::string_view id)> lease;  // for the sinks
 };
 
+// What leads to the supervisor, which is made later than the facilities.
+struct MaintenanceHooks {
+    std::function<std::unique_ptr<Snapshot>()> snapshot;
+    std::function<void(const std::string& caller, const std::vector<SwapItem>&)> swap;
+};
+
 class Facilities {
 public:
+    MaintenanceHooks maintenance;  // set before the first plugin starts
+
     explicit Facilities(FacilitiesOptions options);
     Facilities(const Facilities&) = delete;
     Facilities& operator=(const Facilities&) = delete;
@@ -64,7 +73,7 @@ private:
     std::vector<std::unique_ptr<Ticket>> own_jobs_;
 };
 
-class PluginFacilities {
+class PluginFacilities final : private Maintenance {
 public:
     // `post` runs a task on a worker under the plugin's gate. All of it outlives this.
     PluginFacilities(Facilities& facilities, const std::string& plugin, Log& log,
@@ -83,8 +92,14 @@ public:
     Alerts& alerts() noexcept { return alerts_; }
     Errors& errors() noexcept { return reports_; }
     Audit& audit() noexcept { return reports_; }
+    Maintenance& maintenance() noexcept { return *this; }
 
 private:
+    std::unique_ptr<Snapshot> snapshot() override { return facilities_.maintenance.snapshot(); }
+    void swap(const std::vector<SwapItem>& plan) override {
+        facilities_.maintenance.swap(plugin_, plan);
+    }
+
     Facilities& facilities_;
     const std::string plugin_;
     jobs::OwnedScheduler scheduler_;

@@ -187,16 +187,34 @@ void Lifecycle::take_settings(std::shared_ptr<const config::Section> section, Ti
     if (!refusal->empty()) throw Error(Errc::unprocessable, "settings-refused", *refusal);
 }
 
-bool Lifecycle::with_power(std::string_view id, const std::function<void(void*)>& use) {
-    routing::Gate::Pass pass;
+LeasedPower Lifecycle::lease_power(std::string_view id) {
+    LeasedPower leased{name(), nullptr, {}};
     {
         const std::scoped_lock lock(mutex_);
-        if (standing_.stuck || !alive_) return false;
-        pass = owner_->gate.enter();
+        if (standing_.stuck || !alive_) return leased;
+        leased.pass = owner_->gate.enter();
     }
-    void* const power = pass ? plugin_->extension(id) : nullptr;
-    if (power != nullptr) use(power);
-    return power != nullptr;
+    if (leased.pass) leased.power = plugin_->extension(id);
+    return leased;
+}
+
+void Lifecycle::adopt_next(std::string previous) {
+    const std::scoped_lock lock(mutex_);
+    adopt_ = std::move(previous);
+}
+
+// Empty, or why the plugin refused.
+std::string Lifecycle::adopt_here() {
+    std::string previous;
+    {
+        const std::scoped_lock lock(mutex_);
+        previous = adopt_;
+    }
+    if (previous.empty()) return {};
+    return guarded("adopt", [&] {
+        auto* const power = static_cast<Snapshotable*>(plugin_->extension(kSnapshotable));
+        if (power != nullptr) power->adopt(previous);
+    });
 }
 
 bool Lifecycle::walk(Task step, TimePoint deadline) {
@@ -268,6 +286,7 @@ bool Lifecycle::start_here() {
     std::string fault = guarded("create", [&] { plugin_ = entry.create(*host_); });
     if (fault.empty() && plugin_ == nullptr) fault = "its create() returned nothing";
     if (fault.empty()) fault = guarded("configure", [&] { plugin_->configure(*settings_); });
+    if (fault.empty()) fault = adopt_here();
     const bool configured = fault.empty();
     if (configured) {
         fault = guarded("start", [&] {
@@ -289,6 +308,7 @@ bool Lifecycle::start_here() {
     if (standing_.stuck) return false;  // it took too long: nobody reckons with it any more
     alive_ = true;
     drained_ = false;
+    adopt_.clear();
     endpoints_ = {declared_.begin(), declared_.end()};
     owner_->gate.open();
     host_->facilities().open();

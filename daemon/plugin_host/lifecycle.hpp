@@ -17,6 +17,7 @@
 #include "plugin_host/library.hpp"
 #include "plugin_host/plugin_host.hpp"
 #include "plugin_host/route_collector.hpp"
+#include "plugin_host/snapshots.hpp"
 #include "routing/route_table.hpp"
 
 namespace larder::plugin_host {
@@ -89,15 +90,18 @@ public:
     // not return by `deadline`; one that does not run takes nothing. [control of the daemon]
     void take_settings(std::shared_ptr<const config::Section> section, TimePoint deadline);
 
-    // Calls `use` with a power of the plugin's (Plugin::extension), which cannot stop meanwhile.
-    // False where it does not serve or has no such power; what `use` throws comes through. [any]
-    bool with_power(std::string_view id, const std::function<void(void*)>& use);
+    // A power of the plugin's; null where it does not serve or has no such power. [any]
+    LeasedPower lease_power(std::string_view id);
+    // What stood in the place of its restored data: it adopts it when it starts next. [control of
+    // the daemon]
+    void adopt_next(std::string previous);
 
 private:
     void run_control();
     // Runs a step on the control thread. False: it did not return in time; the plugin is stuck.
     bool walk(Task step, TimePoint deadline);
     bool start_here();
+    std::string adopt_here();
     void end_here(bool configured, std::chrono::milliseconds patience);
     void stop_here(std::chrono::milliseconds patience);
     bool cut_off(TimePoint deadline);
@@ -125,6 +129,7 @@ private:
     bool alive_ = false;               // started and not stopped
     bool drained_ = false;             // its drain() was called
     std::string_view call_ = "start";  // under way in it
+    std::string adopt_;                // a folder, until it has started with it
     std::vector<routing::EndpointPtr> endpoints_;
     std::deque<Task> steps_;
     std::uint64_t steps_done_ = 0;

@@ -76,6 +76,7 @@ public:
     Alerts& alerts() noexcept override { return facilities_.alerts(); }
     Errors& errors() noexcept override { return facilities_.errors(); }
     Audit& audit() noexcept override { return facilities_.audit(); }
+    Maintenance& maintenance() noexcept override { return facilities_.maintenance(); }
 
 private:
     bool post(Task task) override;

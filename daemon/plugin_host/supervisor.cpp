@@ -74,21 +74,29 @@ std::vector<PluginStatus> Supervisor::status() const {
     return all;
 }
 
+std::vector<LeasedPower> Supervisor::lease_powers(std::string_view id) const {
+    std::vector<LeasedPower> powers;
+    for (const auto& entry : plugins_) {
+        LeasedPower leased = entry->life->lease_power(id);
+        if (leased.power != nullptr) powers.push_back(std::move(leased));
+    }
+    return powers;
+}
+
 void Supervisor::with_each_power(
     std::string_view id,
     const std::function<void(const std::string& plugin, void* power)>& use) const {
-    for (const auto& entry : plugins_) {
-        Lifecycle& life = *entry->life;
+    for (const auto& [name, power, pass] : lease_powers(id)) {
         std::string fault;
         try {
-            life.with_power(id, [&](void* power) { use(life.name(), power); });
+            use(name, power);
             continue;
         } catch (const std::exception& error) {
             fault = error.what();
         } catch (...) {
             fault = "what is no std::exception";
         }
-        hooks_.log_for(life.name()).write(Level::error, fmt::format("{} threw: {}", id, fault));
+        hooks_.log_for(name).write(Level::error, fmt::format("{} threw: {}", id, fault));
     }
 }
 
@@ -234,9 +242,12 @@ void Supervisor::publish() const {
         }
         const bool failed = standing.state == State::failed || standing.state == State::refused;
         const std::string why = standing.reason.empty() ? "" : ": " + standing.reason;
+        const char* const slug = entry->restoring ? "restoring"
+                                 : failed         ? "plugin-failed"
+                                                  : "plugin-disabled";
         for (const std::string& prefix : life.library().prefixes) {
             unavailable.push_back(
-                {prefix, failed ? "plugin-failed" : "plugin-disabled",
+                {prefix, slug,
                  fmt::format("plugin {} is {}{}", life.name(), state_word(standing.state), why)});
         }
     }

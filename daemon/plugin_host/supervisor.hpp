@@ -103,6 +103,8 @@ public:
     void act(std::string_view name, Action action);
 
     std::vector<PluginStatus> status() const;  // [any]
+    // Of each plugin that serves and has it. [any]
+    std::vector<LeasedPower> lease_powers(std::string_view id) const;
     // Calls `use` for each plugin that serves and has this power, in turn, by name. What it throws
     // is logged as the plugin's. [worker]
     void with_each_power(
@@ -111,10 +113,12 @@ public:
 
 private:
     friend class SettingsReload;
+    friend class Restorer;
 
     struct Entry {
         std::unique_ptr<Lifecycle> life;
         Turn walk;
+        std::atomic<bool> restoring{false};
     };
 
     Entry& entry_of(std::string_view name) const;

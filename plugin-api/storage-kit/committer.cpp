@@ -72,6 +72,13 @@ void Committer::Impl::run(Lane& lane, const std::function<void()>& task) {
     idle_.wait(lock, [&] { return done; });
 }
 
+void Committer::Impl::hold(bool on) {
+    std::unique_lock lock(mutex_);
+    held_ = on;
+    wake_.notify_all();
+    if (on) idle_.wait(lock, [&] { return !busy_; });
+}
+
 void Committer::Impl::drain(Lane& lane) {
     std::unique_lock lock(mutex_);
     idle_.wait(lock, [&] { return !lane.queued_ && !lane.running_; });
@@ -96,13 +103,14 @@ void Committer::Impl::serve() {
     for (;;) {
         if (just_worked) spin();
         std::unique_lock lock(mutex_);
-        while (ready_.empty() && !ending_) {
+        while (held_ || (ready_.empty() && !ending_)) {
             sleeping_ = true;
             wake_.wait(lock);
             sleeping_ = false;
         }
         if (ready_.empty()) return;
         lanes.swap(ready_);
+        busy_ = true;
         work_.store(ending_, std::memory_order_relaxed);
         for (Lane* const lane : lanes) {
             lane->queued_ = false;
@@ -119,11 +127,14 @@ void Committer::Impl::serve() {
             idle_.notify_all();
         }
         lanes.clear();
+        busy_ = false;
+        if (held_) idle_.notify_all();
         just_worked = true;
     }
 }
 
 Committer::Committer(const std::string& thread_name) : impl_(std::make_unique<Impl>(thread_name)) {}
 Committer::~Committer() = default;
+void Committer::hold(bool on) { impl_->hold(on); }
 
 }  // namespace larder::storage

@@ -47,6 +47,7 @@ public:
     void enqueue(Lane& lane, Pending pending);  // [any]
     // Runs `task` on the committer between two batches of this lane, and waits for it. [worker]
     void run(Lane& lane, const std::function<void()>& task);
+    void hold(bool on);  // no batch and no task is under way, and none begins before hold(false)
     void drain(Lane& lane);  // waits until nothing of it is pending or under way [control]
 
 private:
@@ -59,6 +60,8 @@ private:
     std::vector<Lane*> ready_;        // guarded by mutex_
     bool sleeping_ = false;           // guarded by mutex_
     bool ending_ = false;             // guarded by mutex_
+    bool held_ = false;               // guarded by mutex_
+    bool busy_ = false;               // guarded by mutex_: lanes are being served
     std::atomic<bool> work_ = false;  // a hint for spin(): something was queued
     std::thread thread_;              // last: it uses the rest
 };

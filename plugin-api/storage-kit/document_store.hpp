@@ -101,6 +101,10 @@ public:
     ~Committer();
     Committer(const Committer&) = delete;
     Committer& operator=(const Committer&) = delete;
+    // hold(true) returns when no commit is under way in any of its stores; those that come wait for
+    // hold(false). [any, one at a time]
+    void hold(bool on);
+
     class Impl;
     Impl& impl() noexcept { return *impl_; }
 

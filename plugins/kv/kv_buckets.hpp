@@ -74,6 +74,8 @@ public:
     // "invalid-bucket"} and Error{no_space, "too-many-buckets"}. [any]
     std::shared_ptr<Bucket> find_or_make(std::string_view name);
     std::vector<std::shared_ptr<Bucket>> all() const;  // those that are, by name [any]
+    // hold(true) returns when no change is under way; none begins before hold(false). [any]
+    void hold(bool on) { committer_.hold(on); }
     HistoryPool& histories() noexcept { return histories_; }
 
 private:

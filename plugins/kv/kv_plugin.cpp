@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "kv_snapshot.hpp"
 #include "larder/export.hpp"
 
 namespace larder::kv {
@@ -45,7 +46,19 @@ void KvPlugin::stop() noexcept {
 }
 
 void* KvPlugin::extension(std::string_view id) noexcept {
-    return id == kUsage ? static_cast<Usage*>(this) : nullptr;
+    if (id == kUsage) return static_cast<Usage*>(this);
+    if (id == kSnapshotable) return static_cast<Snapshotable*>(this);
+    return nullptr;
+}
+
+void KvPlugin::hold(bool on) noexcept { buckets_->hold(on); }
+
+std::unique_ptr<Moment> KvPlugin::pin() {
+    return kv::pin(*buckets_, std::string(host_.data_directory()));
+}
+
+void KvPlugin::adopt(std::string_view previous) {
+    kv::adopt(std::string(host_.data_directory()), std::string(previous));
 }
 
 }  // namespace larder::kv

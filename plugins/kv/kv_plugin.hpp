@@ -9,11 +9,12 @@
 #include "kv_watch.hpp"
 #include "kv_writes.hpp"
 #include "larder/plugin.hpp"
+#include "larder/snapshot.hpp"
 #include "larder/usage.hpp"
 
 namespace larder::kv {
 
-class KvPlugin final : public Plugin, public Usage {
+class KvPlugin final : public Plugin, public Usage, public Snapshotable {
 public:
     explicit KvPlugin(Host& host) : host_(host) {}
 
@@ -24,6 +25,10 @@ public:
     void* extension(std::string_view id) noexcept override;
 
     void measure(UsageSink& sink) override;
+
+    void hold(bool on) noexcept override;
+    std::unique_ptr<Moment> pin() override;
+    void adopt(std::string_view previous) override;
 
 private:
     Host& host_;

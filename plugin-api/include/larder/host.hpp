@@ -11,6 +11,7 @@
 #include "larder/alerts.hpp"
 #include "larder/events.hpp"
 #include "larder/http.hpp"
+#include "larder/maintenance.hpp"
 #include "larder/scheduler.hpp"
 
 namespace larder {
@@ -130,6 +131,7 @@ public:
     virtual Alerts& alerts() noexcept = 0;
     virtual Errors& errors() noexcept = 0;
     virtual Audit& audit() noexcept = 0;
+    virtual Maintenance& maintenance() noexcept = 0;
 
 protected:
     ~Host() = default;
