@@ -150,6 +150,7 @@ class Bucket:
         self.expired = 0        # how many records' time came before something took their place
         self.swept = 0          # how many revisions only an expiry can have taken
         self.log = []           # Changes since a watcher was last held against them
+        self.ghosts = set()     # keys that may have been set and have expired unseen
 
     def living(self, now):
         return {name: record for name, record in self.records.items() if record.lives(now)}

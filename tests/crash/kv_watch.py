@@ -216,6 +216,9 @@ class Ledger:
             return False
         # What was set since may already be in the log, but not yet in `told`.
         record = self.told.pop(name, None)
+        if record is None and name in self.bucket.ghosts:
+            self.bucket.ghosts.remove(name)
+            return True
         if record is None or record.expires is None:
             raise Mismatch(f"{name} is told to have expired at revision {number}; its record is "
                            f"{record and record.revision}, without a deadline")

@@ -189,7 +189,8 @@ class Worker:
             except Mismatch as mismatch:
                 why.append(("with" if outcome else "without") + " it: " + str(mismatch))
         if len(right) > 1:  # what came and expired meanwhile looks like nothing, and has two
-            self.bucket.expired += 2  # revisions
+            self.bucket.expired += 2  # revisions, and may yet be told to have expired
+            self.bucket.ghosts.update(pending[0].names)
             if self.ledger:
                 self.ledger.end()
         for moment, outcome in right:
