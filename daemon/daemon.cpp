@@ -117,10 +117,10 @@ std::vector<plugin_host::Library> find_plugins(const config::Loader& loader) {
 
 const char* const kVersion = LARDER_VERSION;
 
-std::vector<std::string> Daemon::check(const config::Sources& sources) {
+Daemon::Checked Daemon::check(const config::Sources& sources) {
     config::Loader loader(sources);
-    read_configuration(loader, find_plugins(loader));
-    return loader.warnings();
+    auto configuration = read_configuration(loader, find_plugins(loader));
+    return {std::move(configuration), loader.warnings()};
 }
 
 Daemon::Daemon(const config::Sources& sources, bool background)
@@ -285,6 +285,9 @@ void Daemon::start() {
         [this] { return reload(); }, kVersion, data_directory_, unix_now_ms()});
     plugin_host::RouteCollector routes(own_, {}, *http_metrics_);
     admin_->declare(routes);
+    openapi_ = std::make_unique<admin::OpenApiRoute>([this] { return table(); },
+                                                     [this] { return tags(); }, kVersion);
+    openapi_->declare(routes);
     service_routes_ = std::make_unique<admin::ServiceRoutes>(*facilities_);
     service_routes_->declare(routes);
     storage_routes_ = std::make_unique<admin::StorageRoutes>(*supervisor_, data_directory_);
@@ -337,6 +340,20 @@ void Daemon::show() {
     } else {
         for (std::size_t i = 0; i < server_->reactors(); ++i) set(i);
     }
+}
+
+std::shared_ptr<const routing::RouteTable> Daemon::table() const {
+    const std::scoped_lock lock(publish_mutex_);
+    return table_;
+}
+
+std::vector<routing::Tag> Daemon::tags() const {
+    std::vector<routing::Tag> tags{{own_.name, "The daemon itself: health, plugins, settings."}};
+    for (const auto& plugin : supervisor_->status()) {
+        if (plugin.library->entry == nullptr) continue;
+        tags.push_back({plugin.name, plugin.library->entry->summary});
+    }
+    return tags;
 }
 
 void Daemon::collect_values() {

@@ -11,6 +11,7 @@
 
 #include "access/access.hpp"
 #include "admin/admin_routes.hpp"
+#include "admin/openapi_route.hpp"
 #include "admin/service_routes.hpp"
 #include "admin/storage_routes.hpp"
 #include "config/configuration.hpp"
@@ -40,8 +41,12 @@ public:
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
 
-    // Judges the configuration alone; returns warnings. Throws config::ConfigError, Error.
-    static std::vector<std::string> check(const config::Sources& sources);
+    struct Checked {
+        config::Configuration configuration;
+        std::vector<std::string> warnings;
+    };
+    // Judges the configuration alone and touches no data. Throws config::ConfigError, Error.
+    static Checked check(const config::Sources& sources);
 
     config::Configuration configuration() const;  // in force [any]
     std::vector<std::string> addresses() const;   // after start()
@@ -67,6 +72,8 @@ private:
     void set_table(std::shared_ptr<const routing::RouteTable> table);  // and shows it
     void set_access(const config::Configuration& configuration);       // likewise
     void show();  // gives each reactor a view of its own; with publish_mutex_ held
+    std::shared_ptr<const routing::RouteTable> table() const;  // in force [any]
+    std::vector<routing::Tag> tags() const;                    // of the OpenAPI document [any]
     void publish(const http::Ended& ended, const routing::Endpoint* endpoint,
                  std::string_view principal);
     void observe(const http::Ended& ended, const routing::Endpoint* endpoint,
@@ -80,7 +87,7 @@ private:
     std::mutex reload_mutex_;  // one reload at a time
     mutable std::mutex mutex_;
     config::Configuration configuration_;  // guarded by mutex_
-    std::mutex publish_mutex_;
+    mutable std::mutex publish_mutex_;
     std::shared_ptr<const routing::RouteTable> table_;  // guarded by publish_mutex_
     std::shared_ptr<const access::Access> access_;      // likewise
     bool serving_ = false;                              // likewise
@@ -107,6 +114,7 @@ private:
     std::unique_ptr<http::Server> server_;
     std::unique_ptr<observe::MetricsOwner> own_metrics_;
     std::unique_ptr<admin::AdminRoutes> admin_;
+    std::unique_ptr<admin::OpenApiRoute> openapi_;
     std::unique_ptr<admin::ServiceRoutes> service_routes_;
     std::unique_ptr<admin::StorageRoutes> storage_routes_;
     routing::Owner& own_;  // outlives this: late answers still look at it

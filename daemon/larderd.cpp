@@ -167,7 +167,7 @@ config::Sources Larderd::sources() const {
 }
 
 int Larderd::check_config(const config::Sources& sources) {
-    const auto warnings = Daemon::check(sources);
+    const auto warnings = Daemon::check(sources).warnings;
     for (const auto& warning : warnings) std::cerr << "larderd: warning: " << warning << '\n';
     std::cout << "configuration is good\n";
     return EXIT_OK;

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <tuple>
 
+#include "admin/answer_schemas.hpp"
 #include "admin/answers.hpp"
 #include "config/loader.hpp"
 #include "larder/abi.hpp"
@@ -138,33 +139,56 @@ void AdminRoutes::declare(Routes& routes) {
         return [this, method](const Request& request) { return (this->*method)(request); };
     };
     const auto get = [](std::string_view pattern, Permission permission, std::string_view summary,
-                        std::string_view queries = {}) {
-        return Route{Method::get, pattern, permission, summary, queries, "", "", 1U << 20U, ""};
+                        std::string_view answer_schema) {
+        return Route{.method = Method::get,
+                     .pattern = pattern,
+                     .permission = permission,
+                     .summary = summary,
+                     .answer_schema = answer_schema};
     };
     // Alive means that an I/O thread answers, whatever the workers do.
     routes.prompt(
-        get("/healthz", Permission::open, "Whether the process serves"),
+        get("/healthz", Permission::open, "Whether the process serves", kHealthSchema),
         [this](const Request& request, Reply reply) { std::move(reply).send(health(request)); });
-    routes.prompt(
-        get("/readyz", Permission::open, "Whether all that is enabled works"),
-        [this](const Request& request, Reply reply) { std::move(reply).send(readiness(request)); });
-    routes.blocking(get("/api/status", Permission::read, "The daemon at a glance"),
+    Route ready =
+        get("/readyz", Permission::open, "Whether all that is enabled works", kReadySchema);
+    ready.answers = "200 application/json; 503 application/json";
+    routes.prompt(ready, [this](const Request& request, Reply reply) {
+        std::move(reply).send(readiness(request));
+    });
+    routes.blocking(get("/api/status", Permission::read, "The daemon at a glance", kStatusSchema),
                     bind(&AdminRoutes::status));
-    routes.blocking(
-        get("/api/plugins", Permission::read, "The plugins and how they stand", "limit,cursor"),
-        bind(&AdminRoutes::plugins));
-    routes.blocking(get("/api/plugins/{name}", Permission::read, "One plugin"),
-                    bind(&AdminRoutes::plugin));
-    routes.blocking(get("/api/limits", Permission::read, "Every limit in force"),
+    Route plugins =
+        get("/api/plugins", Permission::read, "The plugins and how they stand", kPluginListSchema);
+    plugins.queries = "limit,cursor";
+    routes.blocking(plugins, bind(&AdminRoutes::plugins));
+    Route plugin = get("/api/plugins/{name}", Permission::read, "One plugin", kPluginSchema);
+    plugin.parameters = kPluginParameters;
+    plugin.problems = kPluginProblems;
+    routes.blocking(plugin, bind(&AdminRoutes::plugin));
+    routes.blocking(get("/api/limits", Permission::read, "Every limit in force", kLimitsSchema),
                     bind(&AdminRoutes::limits));
-    routes.blocking(get("/api/config", Permission::admin, "Settings in force and their origin"),
-                    bind(&AdminRoutes::configuration));
-    routes.prompt({Method::post, "/api/reload", Permission::admin,
-                   "Read the configuration anew and apply what may change while running", "",
-                   "application/json", "", 1U << 20U, ""},
+    routes.blocking(
+        get("/api/config", Permission::admin, "Settings in force and their origin", kConfigSchema),
+        bind(&AdminRoutes::configuration));
+    routes.prompt({.method = Method::post,
+                   .pattern = "/api/reload",
+                   .permission = Permission::admin,
+                   .summary = "Read the configuration anew and apply what may change while running",
+                   .media_types = "application/json",
+                   .answer_schema = kReloadSchema,
+                   .problems = kReloadProblems},
                   [this](const Request&, Reply reply) {
                       beside(std::move(reply), [this] { return reload(); });
                   });
+    declare_actions(routes);
+    Route metrics =
+        get("/metrics", Permission::read, "Counters and histograms, for Prometheus", {});
+    metrics.answers = "200 text/plain; 200 application/openmetrics-text";
+    routes.blocking(metrics, bind(&AdminRoutes::metrics));
+}
+
+void AdminRoutes::declare_actions(Routes& routes) {
     using plugin_host::Action;
     for (const auto& [pattern, action, summary] :
          {std::tuple{"/api/plugins/{name}/enable", Action::enable,
@@ -175,15 +199,19 @@ void AdminRoutes::declare(Routes& routes) {
                      "Stop a plugin and start it with its settings read anew"},
           std::tuple{"/api/plugins/{name}/reset", Action::reset,
                      "Take an earlier choice back: its file says whether it runs"}}) {
-        routes.prompt({Method::post, pattern, Permission::admin, summary, "", "application/json",
-                       "", 1U << 20U, ""},
+        routes.prompt({.method = Method::post,
+                       .pattern = pattern,
+                       .permission = Permission::admin,
+                       .summary = summary,
+                       .media_types = "application/json",
+                       .parameters = kPluginParameters,
+                       .answer_schema = kPluginSchema,
+                       .problems = kActionProblems},
                       [this, action = action](const Request& request, Reply reply) {
                           beside(std::move(reply), [this, name = std::string(request.param("name")),
                                                     action] { return act(name, action); });
                       });
     }
-    routes.blocking(get("/metrics", Permission::read, "Counters and histograms, for Prometheus"),
-                    bind(&AdminRoutes::metrics));
 }
 
 Response AdminRoutes::health(const Request& /*request*/) const {

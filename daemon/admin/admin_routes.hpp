@@ -35,6 +35,7 @@ public:
     void declare(Routes& routes);
 
 private:
+    void declare_actions(Routes& routes);  // enable, disable, reload, reset
     Response health(const Request& request) const;
     Response readiness(const Request& request) const;
     Response status(const Request& request) const;

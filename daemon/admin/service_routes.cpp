@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "admin/answer_schemas.hpp"
 #include "admin/answers.hpp"
 #include "larder/error.hpp"
 
@@ -73,19 +74,36 @@ void ServiceRoutes::declare(Routes& routes) {
     const auto bind = [this](auto method) {
         return [this, method](const Request& request) { return (this->*method)(request); };
     };
-    const auto get = [](std::string_view pattern, std::string_view summary,
-                        std::string_view queries) {
-        return Route{Method::get, pattern, Permission::read, summary, queries,
-                     "",          "",      1U << 20U,        ""};
-    };
-    routes.blocking(get("/api/scheduler/jobs", "Jobs, their last and next runs", "limit,cursor"),
+    routes.blocking({.method = Method::get,
+                     .pattern = "/api/scheduler/jobs",
+                     .permission = Permission::read,
+                     .summary = "Jobs, their last and next runs",
+                     .queries = "limit,cursor",
+                     .answer_schema = kJobListSchema},
                     bind(&ServiceRoutes::jobs));
-    routes.blocking(get("/api/scheduler/jobs/{name}", "One job and its latest runs", ""),
+    routes.blocking({.method = Method::get,
+                     .pattern = "/api/scheduler/jobs/{name}",
+                     .permission = Permission::read,
+                     .summary = "One job and its latest runs",
+                     .answer_schema = kJobSchema,
+                     .problems = kJobProblems},
                     bind(&ServiceRoutes::job));
-    routes.blocking({Method::post, "/api/scheduler/jobs/{name}/run", Permission::admin,
-                     "Run a job now", "", "application/json", "", 1U << 20U, ""},
+    routes.blocking({.method = Method::post,
+                     .pattern = "/api/scheduler/jobs/{name}/run",
+                     .permission = Permission::admin,
+                     .summary = "Run a job now",
+                     .media_types = "application/json",
+                     .answers = "202 application/json",
+                     .answer_schema = kJobAcceptedSchema,
+                     .problems = kJobRunProblems},
                     bind(&ServiceRoutes::run_job));
-    routes.blocking(get("/api/alerts", "Alerts, the latest first", "state,limit,cursor"),
+    routes.blocking({.method = Method::get,
+                     .pattern = "/api/alerts",
+                     .permission = Permission::read,
+                     .summary = "Alerts, the latest first",
+                     .queries = "state,limit,cursor",
+                     .parameters = "state: raised or resolved, absent means both",
+                     .answer_schema = kAlertListSchema},
                     bind(&ServiceRoutes::alerts));
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <system_error>
 
+#include "admin/answer_schemas.hpp"
 #include "admin/answers.hpp"
 #include "larder/usage.hpp"
 
@@ -48,10 +49,13 @@ std::uint64_t bytes_below(const std::string& folder) {
 }  // namespace
 
 void StorageRoutes::declare(Routes& routes) {
-    routes.blocking(
-        Route{Method::get, "/api/storage/usage", Permission::read,
-              "What is stored, by kind, and how much room is left", "", "", "", 1U << 20U, ""},
-        [this](const Request& request) { return usage(request); });
+    routes.blocking({.method = Method::get,
+                     .pattern = "/api/storage/usage",
+                     .permission = Permission::read,
+                     .summary = "What is stored, by kind, and how much room is left",
+                     .answer_schema = kUsageSchema,
+                     .problems = "500 storage-failed"},
+                    [this](const Request& request) { return usage(request); });
 }
 
 Response StorageRoutes::usage(const Request& /*request*/) const {

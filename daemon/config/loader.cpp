@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <optional>
@@ -25,6 +26,9 @@ namespace larder::config {
 namespace {
 
 constexpr std::string_view kPrefix = "LARDER_";
+// They name no setting but tell larderctl where the daemon is.
+constexpr std::array<std::string_view, 3> kOfLarderctl = {"LARDER_SOCKET", "LARDER_URL",
+                                                          "LARDER_TOKEN"};
 
 std::string join(const std::vector<Fault>& faults) {
     std::string text;
@@ -361,6 +365,7 @@ void Loader::judge_environment(std::span<const Declaration> plugins) {
     for (const auto& set : sources_.environment) {
         const std::string& variable = set.first;
         if (!variable.starts_with(kPrefix) || variables_.contains(variable)) continue;
+        if (std::ranges::find(kOfLarderctl, variable) != kOfLarderctl.end()) continue;
         const bool of_refused_plugin = std::ranges::any_of(plugins, [&](const Declaration& plugin) {
             return !plugin.known && variable.starts_with(variable_of(plugin.section, ""));
         });

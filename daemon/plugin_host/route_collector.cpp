@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "routing/route_text.hpp"
+
 namespace larder::plugin_host {
 
 RouteCollector::RouteCollector(routing::Owner& owner, std::string_view prefixes,
@@ -31,6 +33,7 @@ void RouteCollector::add(const Route& route, routing::Handler handler) {
             Errc::internal, "host-method",
             fmt::format("route {}: HEAD and OPTIONS are answered by the host", route.pattern));
     }
+    routing::read_route_text(route);  // refuses what GET /openapi.json could not tell
     endpoints_.push_back(routing::make_endpoint(route, std::move(handler), owner_, metrics_));
 }
 

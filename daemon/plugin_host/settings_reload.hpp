@@ -41,7 +41,7 @@ private:
     void undo() noexcept;
 
     Supervisor& supervisor_;
-    std::vector<std::unique_lock<std::timed_mutex>> walks_;
+    std::vector<std::unique_lock<Turn>> walks_;
     std::vector<std::function<void()>> undo_;
     std::vector<Entry*> to_stop_;
 };

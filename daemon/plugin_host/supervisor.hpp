@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -45,6 +46,34 @@ struct SupervisorHooks {
     // Reads the sources anew and puts this plugin's section in force: one that starts takes all of
     // its settings. Throws config::ConfigError, Error: then nothing has changed. [worker]
     std::function<std::shared_ptr<const config::Section>(const std::string& plugin)> section_anew;
+};
+
+// Whoever walks a plugin holds its turn. A std::timed_mutex would do, but ThreadSanitizer does not
+// know the call by which that waits for a steady clock.
+class Turn {
+public:
+    using TimePoint = Lifecycle::TimePoint;
+
+    void lock() {
+        std::unique_lock lock(mutex_);
+        free_.wait(lock, [this] { return !taken_; });
+        taken_ = true;
+    }
+    bool try_lock_until(TimePoint deadline) {
+        std::unique_lock lock(mutex_);
+        if (!free_.wait_until(lock, deadline, [this] { return !taken_; })) return false;
+        return taken_ = true;
+    }
+    void unlock() {
+        const std::scoped_lock lock(mutex_);
+        taken_ = false;
+        free_.notify_one();
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable free_;
+    bool taken_ = false;  // guarded by mutex_
 };
 
 class Supervisor {
@@ -88,7 +117,7 @@ private:
 
     struct Entry {
         std::unique_ptr<Lifecycle> life;
-        std::timed_mutex walk;  // held by whoever walks it
+        Turn walk;
         std::atomic<bool> restoring{false};
     };
 

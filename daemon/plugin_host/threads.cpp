@@ -23,10 +23,11 @@ std::set<int>& own_threads() {  // guarded by own_mutex
 
 // "kv", "kv-…", "larder-kv", "larder-kv-…".
 bool belongs(std::string_view thread, const std::string& plugin) {
-    return std::ranges::any_of(std::initializer_list{plugin, "larder-" + plugin}, [&](auto name) {
-        const std::string cut = name.substr(0, kLongestName);
-        return thread == cut || thread.starts_with(cut + "-");
-    });
+    return std::ranges::any_of(std::initializer_list<std::string>{plugin, "larder-" + plugin},
+                               [&](const std::string& name) {
+                                   const std::string cut = name.substr(0, kLongestName);
+                                   return thread == cut || thread.starts_with(cut + "-");
+                               });
 }
 
 std::vector<std::string> threads_of(const std::string& plugin) {

@@ -164,7 +164,6 @@ void Call::answer_gone() noexcept {
 }
 
 void Call::withdraw() noexcept {
-    const auto keep = shared_from_this();  // the answer may leave, and end it, at once
     unsigned seen = phase_.load();
     while ((seen & (kRunning | kAnswered)) == 0) {
         if (phase_.compare_exchange_weak(seen, seen | kAnswered)) return answer_gone();

@@ -40,7 +40,8 @@ public:
     }
     bool is_answered() const noexcept { return (phase_.load() & kAnswered) != 0; }
     // The plugin is cut off: who waits for a Reply that it keeps is answered 503; what runs or has
-    // been answered already is left to the front, which cuts it. [io]
+    // been answered already is left to the front, which cuts it. The caller holds this: the answer
+    // may leave, and end the exchange, at once. [io]
     void withdraw() noexcept;
     void ended() noexcept;  // the exchange is over, only a Reply may be left [io]
     const Endpoint& endpoint() const noexcept { return *endpoint_; }

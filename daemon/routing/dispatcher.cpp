@@ -190,7 +190,7 @@ void Dispatcher::run(const std::shared_ptr<http::Exchange>& exchange) {
 }
 
 bool Dispatcher::withdraw(http::Exchange& exchange, const Owner& owner) noexcept {
-    auto* const call = static_cast<Call*>(exchange.attachment.get());
+    const auto call = std::static_pointer_cast<Call>(exchange.attachment);
     if (call == nullptr || call->endpoint().owner != &owner) return false;
     call->withdraw();
     return true;

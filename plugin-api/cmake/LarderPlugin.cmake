@@ -2,6 +2,7 @@
 # open, so that a mistake shows when it is built and not at its first use.
 #
 #   larder_add_plugin(NAME SOURCE…)       makes NAME.so; link Larder::storage_kit to it for the storage-kit
+#   larder_add_contract_test(NAME)        a test that shows NAME.so to keep what every plugin must keep
 #
 # Set LARDER_SANITIZE in a build with sanitizers: their runtime is the daemon's, so symbols stay open.
 set(LARDER_PLUGIN_MAP ${CMAKE_CURRENT_LIST_DIR}/plugin.map)
@@ -21,4 +22,12 @@ function(larder_add_plugin name)
         target_link_options(${name} PRIVATE -Wl,-z,defs)
     endif()
     set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS ${LARDER_PLUGIN_MAP})
+endfunction()
+
+# Larder_DAEMON and Larder_CONTRACT are the package's; Larder's own tree sets them itself.
+function(larder_add_contract_test name)
+    find_package(Python3 REQUIRED COMPONENTS Interpreter)
+    add_test(NAME contract.${name}
+        COMMAND ${Python3_EXECUTABLE} ${Larder_CONTRACT} ${Larder_DAEMON} $<TARGET_FILE:${name}>)
+    set_tests_properties(contract.${name} PROPERTIES TIMEOUT 300 LABELS contract)
 endfunction()

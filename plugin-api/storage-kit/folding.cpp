@@ -202,6 +202,7 @@ void DocumentStore::Impl::remove_all_but_meta() {
         files_.rename(paths_.meta_tmp, paths_.meta);
         files_.sync_directory(paths_.folder);
         files_.remove(paths_.json);
+        files_.remove(paths_.json_tmp);  // of a checkpoint that a crash broke off
         files_.sync_directory(paths_.folder);
         journal_.remove_all();
     } catch (const std::system_error& error) {

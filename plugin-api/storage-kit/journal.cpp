@@ -278,6 +278,20 @@ Contents read_segment(File& file, const std::string& path,
     return contents;
 }
 
+std::size_t count_whole_lines(File& file, std::uint64_t from) {
+    const std::string text = read_all(file);
+    std::size_t count = 0;
+    for (std::size_t at = from; at < text.size();) {
+        const std::size_t end = text.find('\n', at);
+        if (end == std::string::npos) break;
+        const std::size_t begin = std::min(text.find_first_not_of('\0', at), end);
+        const auto json = checked(std::string_view(text).substr(begin, end - begin));
+        if (json && json->starts_with('[')) ++count;
+        at = end + 1;
+    }
+    return count;
+}
+
 std::unique_ptr<Segment> Segment::create(FileSystem& files, const std::string& path,
                                          std::uint64_t bytes) {
     auto made = std::unique_ptr<Segment>(new Segment(files.create(path)));

@@ -78,6 +78,9 @@ std::optional<Header> read_header(File& file, const std::string& path);
 Contents read_segment(File& file, const std::string& path,
                       const std::function<std::string(const Commit&)>& take);
 
+// Lines from `from` on whose sum is right, whatever stands between them; no header. [worker]
+std::size_t count_whole_lines(File& file, std::uint64_t from);
+
 // ---- writing
 
 // The segment that commits go to. Made under one name, put under another by its user. [committer]

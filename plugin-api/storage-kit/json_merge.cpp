@@ -41,6 +41,7 @@ private:
             changes.push_back({unquoted(child.name()), child.name(), child.value()});
         }
         std::vector<Change*> by_name;
+        by_name.reserve(changes.size());
         for (Change& change : changes) by_name.push_back(&change);
         std::sort(by_name.begin(), by_name.end(),
                   [](const Change* a, const Change* b) { return a->name < b->name; });

@@ -129,6 +129,7 @@ private:
             files_.remove(paths_.json);
             files_.sync_directory(paths_.folder);
         }
+        files_.remove(paths_.json_tmp);
         take_head(*meta.head);
         result_.cleared = true;
         return true;

@@ -39,7 +39,7 @@ inline bool is_live(const storage::Document& document, std::int64_t now_ms) noex
 std::string compact_json(std::string_view text, std::string_view what);
 
 // Runs `task` on a worker; what it throws is the answer. Throws Error{unavailable, "overloaded"}.
-template <class Task> void on_worker(Host& host, std::shared_ptr<Reply> reply, Task task) {
+template <class Task> void on_worker(Host& host, const std::shared_ptr<Reply>& reply, Task task) {
     const bool posted = host.workers().post([reply, task = std::move(task)]() mutable {
         try {
             task();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kv_answers.hpp"
+#include "kv_route_texts.hpp"
 #include "kv_values.hpp"
 #include "kv_watch.hpp"
 #include "kv_where.hpp"
@@ -136,21 +137,37 @@ void KvRoutes::declare(Routes& routes) {
             (this->*method)(request, std::move(reply));
         };
     };
-    routes.prompt({Method::get, "/api/kv", Permission::read, "List the buckets", "limit,cursor", "",
-                   "", 1U << 20U, ""},
+    routes.prompt({.method = Method::get,
+                   .pattern = "/api/kv",
+                   .permission = Permission::read,
+                   .summary = "List the buckets",
+                   .queries = "limit,cursor",
+                   .answer_schema = kBucketListSchema},
                   bind(&KvRoutes::list_buckets));
-    routes.prompt(
-        {Method::get, "/api/kv/{bucket}", Permission::read,
-         "List a bucket's keys in byte order, or all of them as one object, or watch them "
-         "change",
-         "prefix,limit,cursor,values,where,all,watch,since", "", "", 1U << 20U, ""},
-        bind(&KvRoutes::list_keys));
+    routes.prompt({.method = Method::get,
+                   .pattern = "/api/kv/{bucket}",
+                   .permission = Permission::read,
+                   .summary = "List a bucket's keys in byte order, or all of them as one object, "
+                              "or watch them change",
+                   .queries = "prefix,limit,cursor,values,where,all,watch,since",
+                   .parameters = kListParameters,
+                   .answers = "200 application/json; 200 text/event-stream",
+                   .answer_schema = R"({"type": "object"})",
+                   .answer_headers = kVersionHeader,
+                   .problems = kListProblems},
+                  bind(&KvRoutes::list_keys));
     // A key named `checkpoint` is one like any other, but for POST.
     for (const char* key : {"/api/kv/{bucket}/{key...}", "/api/kv/{bucket}/checkpoint"}) {
-        routes.prompt(
-            {Method::get, key, Permission::read, "Read a value, a part of it, or its whole record",
-             "meta,pointer", "", "", 1U << 20U, ""},
-            bind(&KvRoutes::get));
+        routes.prompt({.method = Method::get,
+                       .pattern = key,
+                       .permission = Permission::read,
+                       .summary = "Read a value, a part of it, or its whole record",
+                       .queries = "meta,pointer",
+                       .parameters = kReadParameters,
+                       .answer_schema = "true",
+                       .answer_headers = kValueHeaders,
+                       .problems = kReadProblems},
+                      bind(&KvRoutes::get));
     }
 }
 

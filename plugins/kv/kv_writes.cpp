@@ -16,6 +16,7 @@
 #include <variant>
 
 #include "kv_answers.hpp"
+#include "kv_route_texts.hpp"
 #include "kv_transaction.hpp"
 #include "kv_values.hpp"
 #include "larder/conditional.hpp"
@@ -60,7 +61,7 @@ std::int64_t ttl_parameter(const Request& request) {
 std::int64_t by_of(std::string_view body) {
     if (body.empty()) return 1;
     const std::string text = compact_json(body, "the body");
-    const auto refuse = [](std::string pointer, const char* why) {
+    const auto refuse = [](const std::string& pointer, const char* why) {
         return std::move(Error(Errc::unprocessable, "invalid-field", why)
                              .with("pointer", storage::json::quoted(pointer)));
     };
@@ -163,40 +164,103 @@ void KvWrites::declare(Routes& routes) {
             (this->*method)(request, std::move(reply));
         };
     };
+    declare_keys(routes);
+    routes.prompt({.method = Method::post,
+                   .pattern = "/api/kv/{bucket}/{key...}/increment",
+                   .permission = Permission::write,
+                   .summary = "Add to a 64-bit integer, which starts at 0; its ttl and metadata "
+                              "stay",
+                   .media_types = "application/json",
+                   .schema = R"({"type":"object","properties":{"by":{"type":"integer"}}})",
+                   .conditions = kConditions,
+                   .parameters = kKeyParameters,
+                   .answer_schema = kIncrementedSchema,
+                   .answer_headers = kWrittenHeaders,
+                   .problems = kIncrementProblems},
+                  bind(&KvWrites::increment));
+    routes.prompt({.method = Method::post,
+                   .pattern = "/api/kv/{bucket}",
+                   .permission = Permission::write,
+                   .summary = "Set, delete and increment keys under conditions, all or nothing",
+                   .media_types = "application/json",
+                   .schema = kTransactionSchema,
+                   .max_body = std::min(max_value_ + kAroundValue, kMaxBatch),
+                   .parameters = kBucketParameters,
+                   .answer_schema = kTransactedSchema,
+                   .answer_headers = kVersionHeader,
+                   .problems = kTransactProblems},
+                  bind(&KvWrites::transact));
+    routes.blocking({.method = Method::post,
+                     .pattern = "/api/kv/{bucket}/checkpoint",
+                     .permission = Permission::write,
+                     .summary = "Fold the journal into the readable file now",
+                     .parameters = kBucketParameters,
+                     .answer_schema = kCheckpointSchema,
+                     .answer_headers = kVersionHeader,
+                     .problems = kBucketProblems},
+                    [this](const Request& request) { return checkpoint(request); });
+    routes.blocking({.method = Method::del,
+                     .pattern = "/api/kv/{bucket}",
+                     .permission = Permission::write,
+                     .summary = "Remove a bucket with all its keys and its file",
+                     .queries = "confirm",
+                     .parameters = kBucketParameters,
+                     .answers = "204",
+                     .answer_headers = kVersionHeader,
+                     .problems = kBucketProblems},
+                    [this](const Request& request) { return remove_bucket(request); });
+}
+
+void KvWrites::declare_keys(Routes& routes) {
+    const auto bind = [this](auto method) {
+        return [this, method](const Request& request, Reply reply) {
+            (this->*method)(request, std::move(reply));
+        };
+    };
     // A key named `checkpoint` is one like any other, but for POST.
     for (const char* key : {"/api/kv/{bucket}/{key...}", "/api/kv/{bucket}/checkpoint"}) {
+        routes.prompt({.method = Method::put,
+                       .pattern = key,
+                       .permission = Permission::write,
+                       .summary = "Set a value; on disk before the answer",
+                       .queries = "ttl",
+                       .media_types = "application/json",
+                       .schema = "true",
+                       .max_body = max_value_,
+                       .conditions = kConditions,
+                       .parameters = kPutParameters,
+                       .answers = "200 application/json; 201 application/json",
+                       .answer_schema = kWrittenSchema,
+                       .answer_headers = kWrittenHeaders,
+                       .problems = kPutProblems},
+                      bind(&KvWrites::put));
         routes.prompt(
-            {Method::put, key, Permission::write, "Set a value; on disk before the answer", "ttl",
-             "application/json", "true", max_value_, kConditions},
-            bind(&KvWrites::put));
-        routes.prompt({Method::patch, key, Permission::write,
-                       "Change a value that is there by a merge patch or a JSON patch; its ttl and "
-                       "metadata stay",
-                       "", "application/merge-patch+json,application/json-patch+json", "true",
-                       max_value_, kConditions},
-                      bind(&KvWrites::patch));
-        routes.prompt({Method::del, key, Permission::write, "Delete a key", "", "", "", 1U << 20U,
-                       kConditions},
+            {.method = Method::patch,
+             .pattern = key,
+             .permission = Permission::write,
+             .summary =
+                 "Change a value that is there by a merge patch or a JSON patch; its ttl and "
+                 "metadata stay",
+             .media_types = "application/merge-patch+json,application/json-patch+json",
+             .schema = "true",
+             .max_body = max_value_,
+             .conditions = kConditions,
+             .parameters = kKeyParameters,
+             .answer_schema = kWrittenSchema,
+             .answer_headers = kWrittenHeaders,
+             .problems = kPatchProblems},
+            bind(&KvWrites::patch));
+        routes.prompt({.method = Method::del,
+                       .pattern = key,
+                       .permission = Permission::write,
+                       .summary = "Delete a key",
+                       .conditions = kConditions,
+                       .parameters = kKeyParameters,
+                       .answers = "204",
+                       .answer_headers = kVersionHeader,
+                       .problems = kKeyProblems},
                       bind(&KvWrites::remove));
     }
-    routes.prompt(
-        {Method::post, "/api/kv/{bucket}/{key...}/increment", Permission::write,
-         "Add to a 64-bit integer, which starts at 0; its ttl and metadata stay", "",
-         "application/json", R"({"type":"object","properties":{"by":{"type":"integer"}}})",
-         1U << 20U, kConditions},
-        bind(&KvWrites::increment));
-    routes.prompt({Method::post, "/api/kv/{bucket}", Permission::write,
-                   "Set, delete and increment keys under conditions, all or nothing", "",
-                   "application/json", R"({"type":"object","required":["ops"]})",
-                   std::min(max_value_ + kAroundValue, kMaxBatch), ""},
-                  bind(&KvWrites::transact));
-    routes.blocking({Method::post, "/api/kv/{bucket}/checkpoint", Permission::write,
-                     "Fold the journal into the readable file now", "", "", "", 1U << 20U, ""},
-                    [this](const Request& request) { return checkpoint(request); });
-    routes.blocking({Method::del, "/api/kv/{bucket}", Permission::write,
-                     "Remove a bucket with all its keys and its file; confirm is its name",
-                     "confirm", "", "", 1U << 20U, ""},
-                    [this](const Request& request) { return remove_bucket(request); });
 }
 
 // ---- set, patch, increment, delete
@@ -373,7 +437,8 @@ void KvWrites::transact(const Request& request, Reply reply) {
     auto batch = std::make_shared<Batch>(Batch{std::move(reply), nullptr, nullptr, {}});
     batch->plan =
         std::make_unique<Transaction>(compact_json(request.body(), "the body"), max_value_);
-    const auto demand = [&](Permission permission, const std::string& key, std::string pointer) {
+    const auto demand = [&](Permission permission, const std::string& key,
+                            const std::string& pointer) {
         if (request.may(permission, fmt::format("kv/{}/{}", name, key))) return;
         throw Error(Errc::forbidden, "forbidden", "the transaction names a key beyond your rights")
             .with("pointer", storage::json::quoted(pointer));

@@ -19,6 +19,7 @@ public:
     void declare(Routes& routes);
 
 private:
+    void declare_keys(Routes& routes);  // PUT, PATCH, DELETE of one key
     struct Write;
     struct Edit;
     struct Batch;

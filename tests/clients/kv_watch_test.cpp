@@ -1,5 +1,7 @@
 // Watching as a client sees it: what is told, in which order, and how a watcher goes on after a
 // cut, a restart, a removal. Times are not judged, but that a heartbeat comes.
+//
+// Contents: what is told · resuming · what is kept · refusals · slow ones and many · life
 #include <fmt/format.h>
 
 #include <thread>

@@ -73,7 +73,9 @@ class Write:
         self.n = n
         self.value = value          # bytes; None is a delete
         self.metadata = metadata    # text of a JSON object, or None
-        self.expected = expected    # the revision that a compare-and-swap asked for; 0: absent
+        # The revision that a compare-and-swap asked for, 0: absent; "pair" or "removal" for what
+        # deletes several keys.
+        self.expected = expected
         self.ttl = ttl              # seconds, or None
         self.sent = unix_ms()
         self.expires = None         # Unix ms, once an answer told it
@@ -212,13 +214,20 @@ class History:
                     found[bucket] = json.load(text)
         return found
 
+    def agrees_with(self, files):
+        """Whether what the last check was shown is what check_files() found, deadlines apart."""
+        def lasting(contents):
+            return {(bucket, name): value for bucket in BUCKETS
+                    for name, value in contents[bucket].items()
+                    if self.keys[bucket, name].base.ttl is None}
+        return lasting(files) == lasting(self.contents)
+
     # ---- one bucket
 
     def _check_bucket(self, client, bucket, row, cut):
         whole = client.request("GET", f"/api/kv/{bucket}?all=true")
         if whole.status == 404:
-            contents, listed = {}, {}
-            revision = self.floor[bucket] if bucket == REMOVABLE else 0
+            contents, listed, revision = {}, {}, 0
         else:
             epoch, revision = whole.revision()
             self._check_epoch(bucket, epoch, cut)
@@ -240,6 +249,8 @@ class History:
         for key in keys:
             self._close(key, *found[key.name])
         highest = max(self.given[bucket], default=0)
+        if whole.status == 404 and bucket == REMOVABLE:
+            revision = max(highest, self.floor[bucket])  # not told; what comes next must be higher
         if revision < highest or revision < self.floor[bucket]:
             raise Failed(f"{bucket}: is at revision {revision}; {highest} was given before, and "
                          f"the last restart showed {self.floor[bucket]}: revisions went back")
@@ -247,8 +258,8 @@ class History:
         self.contents[bucket] = contents
 
     def _check_epoch(self, bucket, epoch, cut):
-        known = self.epochs.setdefault(bucket, epoch)
         removed = [w for w in self.removals if not w.refused] if bucket == REMOVABLE else []
+        known = self.epochs.get(bucket, 0 if removed else epoch)
         if epoch < known or (epoch > known and not removed):
             raise Failed(f"{bucket}: epoch was {known}, is {epoch}: the daemon takes its own files "
                          "for a stranger's")
@@ -348,7 +359,7 @@ class History:
     def _close(key, found, present):
         """The books of the cycle are closed; what has expired is nothing from now on."""
         if not present and found.value is not None:
-            gone = Write(found.n, None)
+            gone = Write(found.n, None, ttl=found.ttl)  # perhaps not swept yet
             gone.revision, gone.acked = found.revision or 0, found.acked
             found = gone
         key.base = found
@@ -399,8 +410,10 @@ class History:
 
     def _give(self, key, write):
         """A revision that a client knows is this write's for ever, and is above all older ones."""
-        if write is key.base or write.expected == "removal" or write.revision is None:
+        if write is key.base or write.revision is None:
             return
+        if write.value is None and write.expected is not None:
+            return  # of several keys, which may all have been absent: then it has no revision
         other = self.given[key.bucket].setdefault(write.revision, write.n)
         if other != write.n:
             raise Failed(f"{key.bucket}: revision {write.revision} was given to write {other} and "

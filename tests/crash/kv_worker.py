@@ -15,7 +15,8 @@ import kv_json
 from daemon import Client, Cut, Failed
 from history import BUCKETS
 from kv_model import Bucket, Mismatch
-from kv_operations import Planner, value_text
+from kv_one import value_text
+from kv_operations import Planner
 from kv_watch import Ledger
 
 SHOWN = 20         # requests of the history about the same keys that are printed
@@ -143,7 +144,7 @@ class Worker:
             elif chance < 0.3:
                 self.ledger.resume(self._port, False)
             else:
-                self.ledger.check()
+                self.ledger.check(self._port)
         except Mismatch as mismatch:
             raise Failed(self._report(None, None, [str(mismatch)])) from mismatch
 
@@ -187,8 +188,8 @@ class Worker:
                 right.append((moment, outcome))
             except Mismatch as mismatch:
                 why.append(("with" if outcome else "without") + " it: " + str(mismatch))
-        if len(right) > 1:  # what came and expired meanwhile looks like nothing
-            self.bucket.expired += 1
+        if len(right) > 1:  # what came and expired meanwhile looks like nothing, and has two
+            self.bucket.expired += 2  # revisions
             if self.ledger:
                 self.ledger.end()
         for moment, outcome in right:

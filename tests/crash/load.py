@@ -180,7 +180,7 @@ class Writer(Worker):
         wrong = self.random.random() < 0.1
         ops, writes = [], []
         for key in pair:
-            write = Write(model.n, model.value, model.metadata)
+            write = Write(model.n, model.value, model.metadata, "pair")
             write.refused = wrong
             key.tail.append(write)
             writes.append(write)

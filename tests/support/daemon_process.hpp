@@ -19,14 +19,14 @@
 namespace larder::test {
 
 struct DaemonOptions {
-    std::string data_directory;                                    // required
-    std::vector<std::string> arguments;                            // further options
-    std::vector<std::pair<std::string, std::string>> environment;  // LARDER_…
-    std::vector<std::string> wrapper;  // "strace", "-f", … before larderd
-    bool listen = true;                // --listen 127.0.0.1:0
-    bool expect_ready = true;          // wait for the ready line
+    std::string data_directory;                                         // required
+    std::vector<std::string> arguments = {};                            // further options
+    std::vector<std::pair<std::string, std::string>> environment = {};  // LARDER_…
+    std::vector<std::string> wrapper = {};  // "strace", "-f", … before larderd
+    bool listen = true;                     // --listen 127.0.0.1:0
+    bool expect_ready = true;               // wait for the ready line
     // Listening sockets handed over as a service manager does: descriptors 3, 4…, LISTEN_FDS.
-    std::vector<int> inherited_sockets;
+    std::vector<int> inherited_sockets = {};
 };
 
 class DaemonProcess {

@@ -15,6 +15,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "support/answer_record.hpp"
+
 namespace larder::test {
 namespace {
 
@@ -222,7 +224,9 @@ Answer RawClient::request(std::string_view method, std::string_view target,
     }
     text += "\r\n";
     send(text.append(body));
-    return read_answer(method == "HEAD");
+    Answer answer = read_answer(method == "HEAD");
+    record_answer(method, target, answer);
+    return answer;
 }
 
 Answer request(int port, std::string_view method, std::string_view target, std::string_view headers,

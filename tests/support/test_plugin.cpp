@@ -1,8 +1,8 @@
 #include "support/test_plugin.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
-#include <algorithm>
 #include <stdexcept>
 #include <utility>
 

@@ -77,16 +77,16 @@ public:
 
     void tells_why_it_does_not_go_into_the_background() {
         const std::string pid_file = folder_ / "larderd.pid";
-        const auto background = [&](const std::string& data) {
+        const auto background = [&](const std::string& reactors) {
             return run({DaemonProcess::binary(), "--daemon", "--pidfile", pid_file, "--data-dir",
-                        data, "--listen", "127.0.0.1:0"},
-                       {{"LARDER_HTTP_REACTORS", data.empty() ? "many" : "2"}});
+                        folder_ / "data", "--listen", "127.0.0.1:0"},
+                       {{"LARDER_HTTP_REACTORS", reactors}});
         };
-        Ran ran = background("");
+        Ran ran = background("many");
         CPPUNIT_ASSERT_EQUAL_MESSAGE(ran.err, 78, ran.exit);
         CPPUNIT_ASSERT_MESSAGE(ran.err, ran.err.find("http.reactors") != std::string::npos);
         DaemonProcess holder(options({}));
-        ran = background(folder_ / "data");
+        ran = background("2");
         CPPUNIT_ASSERT_EQUAL_MESSAGE(ran.err, 69, ran.exit);
         CPPUNIT_ASSERT_MESSAGE(ran.err,
                                ran.err.find(std::to_string(holder.pid())) != std::string::npos);

@@ -1,5 +1,7 @@
 // What a store tells of its changes, how documents end when their time comes, and how a store is
 // emptied: on a disk that works, and with a power cut or an error at every call of an emptying.
+//
+// Contents: events · expiry · clearing
 #include <fmt/format.h>
 
 #include <memory>
@@ -49,6 +51,7 @@ class DocumentHistoryTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(expiry_is_no_change_of_a_store_without_room);
     CPPUNIT_TEST(very_many_end_at_once);
     CPPUNIT_TEST(clearing_leaves_the_meta_alone);
+    CPPUNIT_TEST(clearing_leaves_no_half_made_checkpoint);
     CPPUNIT_TEST(a_cleared_store_goes_on);
     CPPUNIT_TEST(a_cleared_store_that_never_had_a_checkpoint);
     CPPUNIT_TEST(a_file_put_into_a_cleared_store_is_an_edit);
@@ -297,6 +300,19 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, store_->version().epoch);
         CPPUNIT_ASSERT_EQUAL(std::uint64_t{2}, store_->version().revision);
         CPPUNIT_ASSERT(findings_.empty());
+    }
+
+    // A crash may leave one, with values in it that are then to be gone.
+    void clearing_leaves_no_half_made_checkpoint() {
+        open();
+        set("a", "1");
+        disk_->place(kPath + ".tmp", "{\n\"a\": 1\n");
+        store_->clear();
+        CPPUNIT_ASSERT(!disk_->exists(kPath + ".tmp"));
+        disk_->place(kPath + ".tmp", "{\n\"a\": 1\n");
+        open();
+        CPPUNIT_ASSERT(store_->is_cleared());
+        CPPUNIT_ASSERT(!disk_->exists(kPath + ".tmp"));
     }
 
     void a_cleared_store_goes_on() {

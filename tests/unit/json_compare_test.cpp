@@ -98,8 +98,8 @@ public:
             return fmt::format("{}e{}{:03}", digits, exponent < 0 ? "-" : "+", std::abs(exponent));
         };
         for (int i = 0; i < 20'000; ++i) {
-            const auto a = static_cast<long long>(pick(2000) + 1);
-            const auto b = static_cast<long long>(pick(2000) + 1);
+            const int a = pick(2000) + 1;
+            const int b = pick(2000) + 1;
             const int exponent = pick(60) - 30;
             const std::string expected = a < b ? "<" : a > b ? ">" : "=";
             check_number(write(std::to_string(a), exponent), expected,

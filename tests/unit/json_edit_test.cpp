@@ -127,6 +127,10 @@ bool begins_with(const std::vector<std::string>& tokens, const std::vector<std::
     return tokens.size() > start.size() && std::equal(start.begin(), start.end(), tokens.begin());
 }
 
+std::string both(const std::string& target, const std::string& patch) {
+    return fmt::format("{} with {}", target, patch);
+}
+
 class JsonEditTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(JsonEditTest);
     CPPUNIT_TEST(random_merges);
@@ -143,7 +147,7 @@ public:
             NaiveJson model = NaiveJson::parse(target);
             model.merge(NaiveJson::parse(patch));
             const std::string merged = json::merge_patch(target, patch, kPlenty);
-            CPPUNIT_ASSERT_EQUAL_MESSAGE(target + " with " + patch, model.write(), merged);
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(both(target, patch), model.write(), merged);
             json::check(merged);
         }
     }
@@ -172,13 +176,12 @@ public:
             patch += "]";
             try {
                 const std::string result = json::Patch::parse(patch).apply(target, kPlenty);
-                CPPUNIT_ASSERT_EQUAL_MESSAGE(target + " with " + patch, -1, failing);
-                CPPUNIT_ASSERT_EQUAL_MESSAGE(target + " with " + patch, model.write(), result);
+                CPPUNIT_ASSERT_EQUAL_MESSAGE(both(target, patch), -1, failing);
+                CPPUNIT_ASSERT_EQUAL_MESSAGE(both(target, patch), model.write(), result);
                 json::check(result);
                 ++applied;
             } catch (const larder::Error& error) {
-                CPPUNIT_ASSERT_EQUAL_MESSAGE(target + " with " + patch,
-                                             fmt::format("\"/{}\"", failing),
+                CPPUNIT_ASSERT_EQUAL_MESSAGE(both(target, patch), fmt::format("\"/{}\"", failing),
                                              error.members().at(0).second);
             }
         }

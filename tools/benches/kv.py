@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.request
 
-from benches import peers
+from benches import kv_scale, peers
 from benches.load import Load, interleaved, report
 
 KEYS = 1000
@@ -184,3 +184,7 @@ def run(root: pathlib.Path, options) -> None:
         slow_clients(root, options)
     if wanted("idle"):
         idle_connections(root, 10000)
+    if wanted("watch"):
+        kv_scale.watching(root, options)
+    if wanted("million"):
+        kv_scale.a_million_keys(root, options)

@@ -208,19 +208,35 @@ using UploadHandler =
     std::function<std::unique_ptr<Upload>(const Request&, std::shared_ptr<Cancel>)>;
 
 // A route, declared: matching, access, OpenAPI text and metric labels all come from here.
-// The views must outlive the plugin; string literals do.
+// The views must outlive the plugin; string literals do. Best written with the names of its
+// members: what a route does not need is then left out.
 struct Route {
     Method method;
-    std::string_view pattern;      // "/api/kv/{bucket}/{key...}"; a static tail may follow the rest
-    Permission permission;         // no default: forgetting it does not compile
-    std::string_view summary;      // for OpenAPI, as are the next three
-    std::string_view queries;      // "prefix,limit,cursor": any other parameter is 400
-    std::string_view media_types;  // "application/json"; empty: the route takes no body type
-    std::string_view schema;       // JSON Schema text of the body, or empty
+    std::string_view pattern;  // "/api/kv/{bucket}/{key...}"; a static tail may follow the rest
+    Permission permission;     // no default: forgetting it does not compile
+    std::string_view summary;  // one line
+    std::string_view queries = {};       // "prefix,limit,cursor": any other parameter is 400
+    std::string_view media_types = {};   // "application/json"; empty: the route takes no body type
+    std::string_view schema = {};        // JSON Schema text of the body, or empty
     std::uint64_t max_body = 1U << 20U;  // bytes
     // Request headers of RFC 9110 §13.1 this route obeys: "if-match,if-none-match". Any other
     // conditional header on a changing route is 400 condition-not-supported, never passed over.
-    std::string_view conditions;
+    std::string_view conditions = {};
+
+    // What follows judges no request: GET /openapi.json tells it, and the tests hold every answer
+    // against it. Entries of a list end in ';', so no text holds one. A list that cannot be read
+    // refuses the plugin at its start.
+
+    // "prefix: keys that begin with it; limit integer: …; Larder-Metadata: …". The word behind the
+    // name is its JSON type, text if there is none. A name that stands neither in `pattern` nor in
+    // `queries` is a request header.
+    std::string_view parameters = {};
+    std::string_view answers = {};         // "200 application/json; 204"; empty: the former alone
+    std::string_view answer_schema = {};   // JSON Schema text of the JSON among them, or empty
+    std::string_view answer_headers = {};  // "ETag: the revision; …". ETag: a GET may answer 304
+    // "404 key-not-found: the bucket has no such key; 412 too-late", beyond those that the host
+    // knows by the members above.
+    std::string_view problems = {};
 };
 
 // Open only during start(). What was added is withdrawn as one when the plugin stops.

@@ -1,10 +1,10 @@
 // Work that a plugin wants done at certain times. Not a queue: what is to be done now is posted to
 // the workers.
 //
-//   every 60s            from now on, and in step with that over restarts; 1s to 366d, units s m h
-//   d daily 02:00          once a day 0 2 * * 1-5          five-field cron: minute hour
-//   day-of-month month day-of-week
-//   @hourly @daily @weekly @monthly @yearly
+// - `every 60s`: from now on, and in step with that over restarts; 1s to 366d, units s m h d
+// - `daily 02:00`: once a day
+// - `0 2 * * 1-5`: five-field cron (minute, hour, day of month, month, day of week)
+// - `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`
 //
 // Cron fields take `*`, `n`, `a-b`, `a-b/n`, `*/n`, lists of these, and names (jan, mon); 0 and 7
 // are Sunday. Where day-of-month and day-of-week are both restricted, either of them will do.
