@@ -4,6 +4,7 @@
 // Contents: what is told · resuming · what is kept · refusals · slow ones and many · life
 #include <fmt/format.h>
 
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -21,6 +22,7 @@ class KvWatchTest : public DaemonFixture {
     CPPUNIT_TEST(leaves_values_out);
     CPPUNIT_TEST(tells_expiry_before_what_follows);
     CPPUNIT_TEST(resumes_without_a_gap);
+    CPPUNIT_TEST(cut_a_hundred_times_it_misses_nothing);
     CPPUNIT_TEST(the_header_wins_over_since);
     CPPUNIT_TEST(resumes_over_a_kill);
     CPPUNIT_TEST(resumes_over_a_clean_restart);
@@ -116,6 +118,47 @@ public:
         put("late", "1");
         CPPUNIT_ASSERT_EQUAL(std::string("1-21"), next_id(none));
         CPPUNIT_ASSERT_EQUAL(std::string("1-21"), next_id(all));
+    }
+
+    // A cut in the midst of a transaction repeats all of it; what has an id was seen to its end.
+    void cut_a_hundred_times_it_misses_nothing() {
+        constexpr int kCuts = 100;
+        std::atomic<bool> over{false};
+        std::jthread writer([&] {
+            RawClient client(daemon_->port());
+            for (int i = 1; !over; ++i) {
+                const std::string ops = fmt::format(
+                    R"({{"op":"set","key":"a","value":{0}}},{{"op":"set","key":"b","value":{0}}},)"
+                    R"({{"op":"set","key":"c","value":{0}}})",
+                    i);
+                client.request("POST", "/api/kv/storage", "Content-Type: application/json\r\n",
+                               fmt::format(R"({{"ops":[{}]}})", ops));
+            }
+        });
+        std::string id = "1-0";
+        int seen = 0;  // whole transactions
+        for (int cut = 0; cut < kCuts; ++cut) {
+            EventClient watcher = watch("&since=" + id);
+            std::string parts;
+            // Anywhere: after a whole one, or one or two of its three events later.
+            for (int events = 0; events < 1 + cut % 11; ++events) {
+                const auto event = watcher.next();
+                CPPUNIT_ASSERT(event);
+                parts += event->data;
+                if (event->id.empty()) continue;
+                ++seen;
+                std::string whole;
+                for (const char* key : {"a", "b", "c"}) {
+                    whole +=
+                        fmt::format(R"({{"key":"{}","revision":{},"value":{}}})", key, seen, seen);
+                }
+                CPPUNIT_ASSERT_EQUAL(whole, parts);
+                parts.clear();
+                id = event->id;
+            }
+        }
+        over = true;
+        CPPUNIT_ASSERT(seen >= kCuts);
     }
 
     void the_header_wins_over_since() {
