@@ -144,7 +144,7 @@ inline constexpr std::string_view kAlertListSchema =
             "properties": {"state": {"enum": ["raised", "resolved"]}}}}}}]})";
 inline constexpr std::string_view kJobProblems = "404 job-not-found: no job has this name";
 inline constexpr std::string_view kJobRunProblems =
-    "404 job-not-found; 409 job-running: it runs already;"
+    "404 job-not-found; 409 job-running: it runs already; "
     "503 audit-refused: the action could not be recorded, so it was not done";
 
 }  // namespace larder::admin

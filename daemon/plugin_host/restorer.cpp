@@ -120,7 +120,7 @@ void Restorer::swap(const std::string& caller, const std::vector<SwapItem>& plan
     std::vector<std::string> paths;
     for (const SwapItem& item : plan) paths.push_back(plain(item.path));
     const Entries owners = owners_of(paths);
-    std::vector<std::unique_lock<std::timed_mutex>> walks;
+    std::vector<std::unique_lock<Turn>> walks;
     std::vector<std::atomic<bool>*> marks;
     for (Supervisor::Entry* const entry : owners) {
         walks.emplace_back(entry->walk);

@@ -88,6 +88,7 @@ std::vector<Path> paths_of(const RouteTable& table) {
         path.endpoints.push_back(endpoint.get());
     }
     std::vector<Path> paths;
+    paths.reserve(by_shape.size());
     for (auto& [shape, path] : by_shape) paths.push_back(std::move(path));
     return paths;
 }

@@ -27,6 +27,7 @@ constexpr ProblemText kMediaType{415, "unsupported-media-type",
 constexpr ProblemText kDisabled{503, "plugin-disabled", "the plugin is off; `reason` says why"};
 constexpr ProblemText kFailed{503, "plugin-failed",
                               "the plugin did not come to run; `reason` says why"};
+constexpr ProblemText kRestoring{503, "restoring", "the plugin's data is being restored"};
 constexpr ProblemText kReadOnly{503, "read-only",
                                 "the store takes no changes until the daemon is restarted"};
 constexpr ProblemText kStorage{500, "storage-failed",
@@ -72,7 +73,7 @@ std::vector<ProblemText> host_problems(const Route& route, bool of_plugin) {
     if (route.media_types.find("json") != std::string_view::npos) {
         all.insert(all.end(), {kInvalidJson, kInvalidField});
     }
-    if (of_plugin) all.insert(all.end(), {kDisabled, kFailed});
+    if (of_plugin) all.insert(all.end(), {kDisabled, kFailed, kRestoring});
     if (of_plugin && changes) all.insert(all.end(), {kReadOnly, kStorage, kDiskFull});
     return all;
 }
@@ -81,7 +82,7 @@ std::vector<ProblemText> all_host_problems() {
     std::vector<ProblemText> all = common_problems();
     all.insert(all.end(), {kInvalidCursor, kInvalidJson, kInvalidField, kCondition, kUnauthorized,
                            kForbidden, kCrossSite, kPrecondition, kMediaType, kDisabled, kFailed,
-                           kReadOnly, kStorage, kDiskFull, kNotFound, kMethod});
+                           kRestoring, kReadOnly, kStorage, kDiskFull, kNotFound, kMethod});
     return all;
 }
 

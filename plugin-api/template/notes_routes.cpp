@@ -56,33 +56,66 @@ NotesRoutes::NotesRoutes(larder::storage::DocumentStore& store, larder::Host& ho
       max_length_(host.settings().bytes("max_length")),
       written_(host.metrics().counter("larder_notes_written_total", "Notes that are on disk.")) {}
 
+// What a route declares is checked before the handler is called, and told by GET /openapi.json.
 void NotesRoutes::declare(larder::Routes& routes) {
     using larder::Method;
     using larder::Permission;
-    routes.prompt({Method::get, "/api/notes", Permission::read,
-                   "List the notes in the order of writing, or watch new ones",
-                   "limit,cursor,watch", "", "", 0, ""},
-                  [this](const Request& request, Reply reply) { list(request, std::move(reply)); });
-    routes.prompt(
-        {Method::post, "/api/notes", Permission::write, "Write a note", "", "application/json",
-         R"({"type":"object","required":["text"],"properties":{"text":{"type":"string"}}})",
-         1U << 20U, ""},
-        [this](const Request& request, Reply reply) { create(request, std::move(reply)); });
-    routes.prompt(
-        {Method::get, "/api/notes/{id}", Permission::read, "Read a note", "", "", "", 0, ""},
-        [this](const Request& request, Reply reply) { get(request, std::move(reply)); });
-    routes.prompt(
-        {Method::del, "/api/notes/{id}", Permission::write, "Remove a note", "", "", "", 0, ""},
-        [this](const Request& request, Reply reply) { remove(request, std::move(reply)); });
-    routes.blocking({Method::get, "/api/notes/text", Permission::read,
-                     "All notes as plain text, one a line", "", "", "", 0, ""},
+    constexpr std::string_view kNoSuchNote = "404 note-not-found: there is no such note";
+    constexpr std::string_view kTooLong = "413 note-too-long: a note is longer than `limit` bytes";
+    const auto prompt = [this](auto method) {
+        return [this, method](const Request& request, Reply reply) {
+            (this->*method)(request, std::move(reply));
+        };
+    };
+    routes.prompt({.method = Method::get,
+                   .pattern = "/api/notes",
+                   .permission = Permission::read,
+                   .summary = "List the notes in the order of writing, or watch new ones",
+                   .queries = "limit,cursor,watch",
+                   .parameters = "watch boolean: new notes as they come, as an event stream",
+                   .answers = "200 application/json; 200 text/event-stream"},
+                  prompt(&NotesRoutes::list));
+    routes.prompt({.method = Method::post,
+                   .pattern = "/api/notes",
+                   .permission = Permission::write,
+                   .summary = "Write a note; on disk before the answer",
+                   .media_types = "application/json",
+                   .schema = R"({"type":"object","required":["text"],
+                                 "properties":{"text":{"type":"string"}}})",
+                   .answers = "201 application/json",
+                   .problems = kTooLong},
+                  prompt(&NotesRoutes::create));
+    routes.prompt({.method = Method::get,
+                   .pattern = "/api/notes/{id}",
+                   .permission = Permission::read,
+                   .summary = "Read a note",
+                   .problems = kNoSuchNote},
+                  prompt(&NotesRoutes::get));
+    routes.prompt({.method = Method::del,
+                   .pattern = "/api/notes/{id}",
+                   .permission = Permission::write,
+                   .summary = "Remove a note",
+                   .answers = "204",
+                   .problems = kNoSuchNote},
+                  prompt(&NotesRoutes::remove));
+    routes.blocking({.method = Method::get,
+                     .pattern = "/api/notes/text",
+                     .permission = Permission::read,
+                     .summary = "All notes as plain text, one a line",
+                     .answers = "200 text/plain"},
                     [this](const Request& request) { return as_text(request); });
-    routes.upload(
-        {Method::post, "/api/notes/import", Permission::write,
-         "Write many notes, one a line; all or none", "", "text/plain", "", 16U << 20U, ""},
-        [this](const Request& request, const std::shared_ptr<larder::Cancel>&) {
-            return import(request);
-        });
+    routes.upload({.method = Method::post,
+                   .pattern = "/api/notes/import",
+                   .permission = Permission::write,
+                   .summary = "Write many notes, one a line; all or none",
+                   .media_types = "text/plain",
+                   .max_body = 16U << 20U,
+                   .answers = "201 application/json",
+                   .problems = "400 invalid-text: the notes are not UTF-8; 413 note-too-long: a "
+                               "note is longer than `limit` bytes"},
+                  [this](const Request& request, const std::shared_ptr<larder::Cancel>&) {
+                      return import(request);
+                  });
 }
 
 // ---- prompt: in memory

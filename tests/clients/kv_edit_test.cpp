@@ -1,7 +1,8 @@
 // kv's changes beside plain setting, as a client sees them: time to live, patches, increments,
 // transactions, whole buckets; and looking into values. Not what watchers see: kv_watch_test.cpp.
 //
-// Contents: time to live · patches · increments · looking into values · transactions · whole buckets
+// Contents: time to live · patches · increments · looking into values · transactions · whole
+// buckets
 #include <fmt/format.h>
 
 #include <filesystem>

@@ -6,9 +6,15 @@
 #include "larder/host.hpp"
 #include "larder/http.hpp"
 #include "larder/plugin.hpp"
+#include "larder/usage.hpp"
 
 extern "C" __attribute__((visibility("default"))) void larder_contract_layout(
     const larder::AbiStamp&, larder::Plugin&, const larder::PluginEntry&, larder::Host&,
     const larder::Request&, larder::Reply&, larder::PendingReply&, larder::Response&,
     larder::EventStream&, larder::StreamHead&, larder::Upload&, larder::Routes&, larder::Task&,
-    const larder::Error&, larder::Cancel&) {}
+    const larder::Error&, larder::Cancel&, const larder::Job&, larder::JobRun&,
+    const larder::EventBatch&, const larder::RequestEnded&, const larder::FileStored&,
+    const larder::ProgramRan&, const larder::PluginChanged&, const larder::AlertChanged&,
+    const larder::ErrorReport&, const larder::AuditRecord&, larder::ErrorSink&, larder::AuditSink&,
+    larder::Usage&, larder::UsageSink&, larder::Snapshotable&, larder::SnapshotSink&,
+    larder::Moment&, larder::Snapshot&, larder::Maintenance&, const larder::SwapItem&) {}

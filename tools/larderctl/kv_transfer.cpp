@@ -24,7 +24,7 @@ constexpr int kSilence = 120;  // seconds
 // Gathers keys into transactions; a value too large for one goes by itself.
 class Importer {
 public:
-    Importer(const Client& client, std::string bucket)
+    Importer(const Client& client, const std::string& bucket)
         : client_(client), path_("/api/kv/" + escaped(bucket)) {}
 
     void take(std::string_view name, std::string_view value) {

@@ -1,5 +1,7 @@
 // The commands that ask no daemon: what configuration files say, whether a plugin's file would be
-// taken, a new plugin from the template.
+// taken, a new plugin from the template, what a bucket's files hold.
+//
+// Contents: config · plugin · kv · the list of commands.
 #include <fmt/format.h>
 
 #include <filesystem>
