@@ -132,6 +132,10 @@ std::shared_ptr<Bucket> Buckets::open(const std::string& name) {
             storage::FileSystem::real(), options_.data_directory + "/" + bucket->file(), committer_,
             options);
         bucket->history_.opened(bucket->store_->version());
+        // A journal that was found may be old, and is folded at once; a new one has its time.
+        if (bucket->store_->journal_bytes() == 0) {
+            bucket->folded_ = std::chrono::steady_clock::now();
+        }
         const StoreState state = bucket->store_->state();
         if (state != StoreState::open) options.state_changed(state, bucket->store_->state_reason());
     } catch (const Error& error) {
