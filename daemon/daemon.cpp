@@ -209,7 +209,7 @@ void Daemon::make_supervisor() {
     facilities_->maintenance = {
         [this] { return plugin_host::take_snapshot(supervisor_->lease_powers(kSnapshotable)); },
         [this](const std::string& caller, const std::vector<SwapItem>& plan) {
-            restorer_->swap(caller, plan);
+            restorer_->carry_out(caller, plan);
         }};
 }
 

@@ -26,7 +26,7 @@ constexpr std::int64_t kLongestNap = kMinute;  // so that a changed clock is see
 constexpr std::int64_t kRetryPost = kSecond;
 constexpr std::int64_t kWriteAtMostEvery = 5 * kSecond;
 constexpr std::uint64_t kMostMissed = 1000;
-constexpr std::int64_t kForgetAfter = 400 * 24 * kHour;  // jobs of plugins long gone
+constexpr std::int64_t kForgetAfter = std::int64_t{400} * 24 * kHour;  // jobs of plugins long gone
 
 bool is_job_name(std::string_view name) {
     return !name.empty() && name.size() <= 64 &&

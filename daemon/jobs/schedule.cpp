@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::int64_t kMinute = 60, kHour = 3600, kDay = 86400;
 // 29 February comes again after eight years at the latest.
-constexpr std::int64_t kHorizonDays = 366 * 9;
+constexpr std::int64_t kHorizonDays = std::int64_t{366} * 9;
 
 [[noreturn]] void refuse(std::string_view text, std::string_view why) {
     throw Error(Errc::unprocessable, "invalid-schedule",

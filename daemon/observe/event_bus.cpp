@@ -168,7 +168,7 @@ private:
         std::uint64_t delivered = 0, dropped = 0;
     };
 
-    void distribute(std::shared_ptr<const Block> block);
+    void distribute(const std::shared_ptr<const Block>& block);
     void count_wanted();
     void wake(bool& reason);
     void call(Subscription& subscription, const Take& take, const Block& block,
@@ -223,7 +223,7 @@ void EventBus::Core::gather() {
     }
 }
 
-void EventBus::Core::distribute(std::shared_ptr<const Block> block) {
+void EventBus::Core::distribute(const std::shared_ptr<const Block>& block) {
     const std::scoped_lock lock(mutex_);
     for (const auto& subscription : subscriptions_) {
         if (!subscription->open || (subscription->kinds & block->kinds()) == 0) continue;

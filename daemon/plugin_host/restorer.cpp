@@ -111,17 +111,20 @@ void Restorer::conclude() {
     unfinished_.reset();
 }
 
-void Restorer::swap(const std::string& caller, const std::vector<SwapItem>& plan) {
+void Restorer::carry_out(const std::string& caller, const std::vector<SwapItem>& plan) {
     const std::unique_lock one_at_a_time(mutex_, std::try_to_lock);
     if (!one_at_a_time.owns_lock()) {
         throw Error(Errc::conflict, "swap-running", "another restore is under way");
     }
     judge(caller, plan);
     std::vector<std::string> paths;
+    paths.reserve(plan.size());
     for (const SwapItem& item : plan) paths.push_back(plain(item.path));
     const Entries owners = owners_of(paths);
     std::vector<std::unique_lock<Turn>> walks;
     std::vector<std::atomic<bool>*> marks;
+    walks.reserve(owners.size());
+    marks.reserve(owners.size());
     for (Supervisor::Entry* const entry : owners) {
         walks.emplace_back(entry->walk);
         marks.push_back(&entry->restoring);

@@ -26,7 +26,7 @@ public:
     // After they have started: ends it, or puts the old state back. [control]
     void conclude();
     // As Maintenance::swap(). [worker]
-    void swap(const std::string& caller, const std::vector<SwapItem>& plan);
+    void carry_out(const std::string& caller, const std::vector<SwapItem>& plan);
 
 private:
     using Entries = std::vector<Supervisor::Entry*>;

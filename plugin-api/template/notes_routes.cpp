@@ -29,7 +29,8 @@ constexpr std::string_view kCursor = "notes";
 // Sixteen hexadecimal digits, so that byte order is the order of writing.
 std::string id_of(std::uint64_t revision) {
     std::array<char, 17> text{};
-    std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(revision));
+    (void)std::snprintf(text.data(), text.size(), "%016llx",
+                        static_cast<unsigned long long>(revision));
     return text.data();
 }
 

@@ -1,5 +1,7 @@
 #include "kv_snapshot.hpp"
 
+#include <fmt/format.h>
+
 #include <fcntl.h>
 
 #include <array>
@@ -98,10 +100,11 @@ void adopt(const std::string& data_directory, const std::string& previous) {
         storage::Version version;
         {
             // Its journal may hold what its .meta does not tell.
-            storage::DocumentStore store(files, previous + "/" + file, committer, {});
+            storage::DocumentStore store(files, fmt::format("{}/{}", previous, file), committer,
+                                         {});
             version = store.version();
         }
-        storage::succeed(files, data_directory + "/" + file, version);
+        storage::succeed(files, fmt::format("{}/{}", data_directory, file), version);
     }
 }
 
