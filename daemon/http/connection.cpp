@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "http/problem.hpp"
+#include "larder/cancel_flag.hpp"
 
 namespace larder::http {
 
@@ -29,16 +30,6 @@ bool is_request_id(std::string_view id) noexcept {
                c == '.' || c == '_' || c == '-';
     });
 }
-
-// Set by the connection, looked at by anybody.
-class CancelFlag final : public Cancel {
-public:
-    bool cancelled() const noexcept override { return set_.load(std::memory_order_acquire); }
-    void cancel() noexcept override { set_.store(true, std::memory_order_release); }
-
-private:
-    std::atomic<bool> set_{false};
-};
 
 }  // namespace
 

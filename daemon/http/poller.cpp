@@ -46,10 +46,6 @@ void Poller::remove(int fd, Watched& watched) noexcept {
     for (std::size_t i = at_; i < count_; ++i) {
         if (events_[i].data.ptr == &watched) events_[i].data.ptr = nullptr;
     }
-    forget(watched);
-}
-
-void Poller::forget(Watched& watched) noexcept {
     std::replace(soon_.begin(), soon_.end(), &watched, static_cast<Watched*>(nullptr));
     std::replace(turn_.begin(), turn_.end(), &watched, static_cast<Watched*>(nullptr));
 }

@@ -47,8 +47,6 @@ public:
     void wake() noexcept;  // ends a wait, or the next one [any]
 
 private:
-    void forget(Watched& watched) noexcept;
-
     int epoll_, wake_;
     std::array<epoll_event, 256> events_{};
     std::size_t at_ = 0, count_ = 0;     // of events_, while they are told

@@ -6,7 +6,6 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -15,6 +14,7 @@
 #include <utility>
 
 #include "jobs/schedule.hpp"
+#include "larder/cancel_flag.hpp"
 #include "larder/error.hpp"
 #include "observe/log.hpp"
 
@@ -36,15 +36,6 @@ bool is_job_name(std::string_view name) {
 std::int64_t back_off(std::uint64_t failures) {
     return failures > 6 ? kHour : std::min(kHour, kMinute << (failures - 1));
 }
-
-class Flag final : public Cancel {
-public:
-    bool cancelled() const noexcept override { return set_.load(std::memory_order_acquire); }
-    void cancel() noexcept override { set_.store(true, std::memory_order_release); }
-
-private:
-    std::atomic<bool> set_{false};
-};
 
 using Body = std::function<void(JobRun&)>;
 
@@ -72,8 +63,8 @@ struct Entry {
     bool running = false;
     bool resting = false;  // its plugin drains, or it is withdrawn: no run begins
     bool alerted = false;
-    std::thread::id thread;      // that runs it
-    std::shared_ptr<Flag> flag;  // of the run under way
+    std::thread::id thread;            // that runs it
+    std::shared_ptr<CancelFlag> flag;  // of the run under way
     JobRecord record;
     std::deque<Run> history;  // the latest first
     std::uint64_t succeeded = 0, failed = 0, cancelled = 0;
@@ -130,7 +121,7 @@ private:
         const std::string trigger_;
         const std::int64_t due_ms_;
         const std::uint64_t missed_;
-        const std::shared_ptr<Flag> flag_ = std::make_shared<Flag>();
+        const std::shared_ptr<CancelFlag> flag_ = std::make_shared<CancelFlag>();
     };
     class JobTicket final : public Ticket {
     public:

@@ -50,7 +50,7 @@ struct SchedulerOptions {
     std::string book;  // path of jobs.json
     const TimeZone* zone;
     std::function<std::int64_t()> clock_ms;  // Unix milliseconds
-    std::function<double()> random;          // from 0 to below 1, for jitter
+    std::function<double()> random;  // from 0 to below 1, for jitter; [one thread at a time]
     Log* log;
     Alerts* alerts;
 };

@@ -5,7 +5,6 @@
 
 #include <cerrno>
 #include <memory>
-#include <mutex>
 #include <random>
 #include <system_error>
 #include <utility>
@@ -17,13 +16,8 @@ namespace larder::plugin_host {
 namespace {
 
 std::function<double()> dice() {
-    struct State {
-        std::mutex mutex;
-        std::mt19937_64 engine{std::random_device{}()};
-    };
-    return [state = std::make_shared<State>()] {
-        const std::scoped_lock lock(state->mutex);
-        return std::uniform_real_distribution<double>(0, 1)(state->engine);
+    return [engine = std::mt19937_64(std::random_device{}())]() mutable {
+        return std::uniform_real_distribution<double>(0, 1)(engine);
     };
 }
 

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "kv_values.hpp"
-#include "storage-kit/json.hpp"
 
 namespace larder::kv {
 
@@ -35,12 +34,6 @@ Error overloaded() {
             .with_header("Retry-After", "1"));
 }
 
-Error value_too_large(std::uint64_t limit) {
-    return std::move(
-        Error(Errc::too_large, "value-too-large", fmt::format("a value may hold {} bytes", limit))
-            .with("limit", std::to_string(limit)));
-}
-
 Response json_answer(int status, std::string body) {
     Response response;
     response.status = status;
@@ -51,16 +44,6 @@ Response json_answer(int status, std::string body) {
 
 void tell_version(Response& response, const storage::Version& version) {
     response.headers.emplace_back("Larder-Revision", revision_header(version));
-}
-
-std::string compact_json(std::string_view text, std::string_view what) {
-    try {
-        return storage::json::compact(text);
-    } catch (const storage::json::InvalidJson& error) {
-        throw Error(Errc::bad_request, "invalid-json",
-                    fmt::format("{} is no JSON value: {}", what, error.what()))
-            .with("offset", std::to_string(error.offset()));
-    }
 }
 
 }  // namespace larder::kv

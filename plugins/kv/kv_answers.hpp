@@ -25,7 +25,6 @@ std::shared_ptr<Bucket> existing_bucket(const Buckets& buckets, const Request& r
 Error bucket_not_found();
 Error key_not_found();
 Error overloaded();
-Error value_too_large(std::uint64_t limit);
 
 Response json_answer(int status, std::string body);
 void tell_version(Response& response, const storage::Version& version);
@@ -34,9 +33,6 @@ void tell_version(Response& response, const storage::Version& version);
 inline bool is_live(const storage::Document& document, std::int64_t now_ms) noexcept {
     return document.expires_ms == 0 || document.expires_ms > now_ms;
 }
-
-// Compact JSON; `what` names the text in Error{bad_request, "invalid-json"}, which has the offset.
-std::string compact_json(std::string_view text, std::string_view what);
 
 // Runs `task` on a worker; what it throws is the answer. Throws Error{unavailable, "overloaded"}.
 template <class Task> void on_worker(Host& host, const std::shared_ptr<Reply>& reply, Task task) {

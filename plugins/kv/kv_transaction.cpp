@@ -147,6 +147,14 @@ void read_set(Members& members, Transaction::Op& op, std::uint64_t max_value) {
     }
 }
 
+std::int64_t by_in(Members& members) {
+    const auto text = members.find("by");
+    if (!text) return 1;
+    const auto by = exact_integer(*text);
+    if (!by) throw invalid_field(members.at("by"), "by is a 64-bit integer");
+    return *by;
+}
+
 Transaction::Op op_of(Members members, std::uint64_t max_value) {
     using Kind = Transaction::Op::Kind;
     Transaction::Op op;
@@ -159,13 +167,7 @@ Transaction::Op op_of(Members members, std::uint64_t max_value) {
                                       : Kind::increment;
     op.key = members.key();
     if (op.kind == Kind::set) read_set(members, op, max_value);
-    if (op.kind == Kind::increment) {
-        if (const auto text = members.find("by")) {
-            const auto by = exact_integer(*text);
-            if (!by) throw invalid_field(members.at("by"), "by is a 64-bit integer");
-            op.by = *by;
-        }
-    }
+    if (op.kind == Kind::increment) op.by = by_in(members);
     members.end();
     return op;
 }
@@ -185,6 +187,13 @@ std::int64_t increment(storage::Transaction& transaction, std::string_view key, 
     transaction.set(key, std::to_string(sum), before ? before->expires_ms : 0,
                     before ? before->metadata : std::string_view{});
     return sum;
+}
+
+std::int64_t by_of(std::string_view body) {
+    Members members(body, "");
+    const std::int64_t by = by_in(members);
+    members.end();
+    return by;
 }
 
 Transaction::Transaction(std::string body, std::uint64_t max_value) : body_(std::move(body)) {

@@ -18,6 +18,10 @@ inline constexpr std::size_t kMaxOps = 1000;  // and as many conditions
 // sum. Throws Error{conflict, "not-a-number"} where either is no exact 64-bit integer. [committer]
 std::int64_t increment(storage::Transaction& transaction, std::string_view key, std::int64_t by);
 
+// What the body {"by":1} of an increment asks for, 1 where it does not say; compact JSON. Throws
+// Error{unprocessable, "invalid-field"} with the "pointer" of what is wrong.
+std::int64_t by_of(std::string_view body);
+
 class Transaction {
 public:
     struct Condition {

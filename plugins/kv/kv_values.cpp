@@ -85,20 +85,23 @@ void check_key(std::string_view key) {
         .with("limit", std::to_string(kMaxKey));
 }
 
+std::string compact_json(std::string_view text, std::string_view what) {
+    try {
+        return storage::json::compact(text);
+    } catch (const storage::json::InvalidJson& error) {
+        throw Error(Errc::bad_request, "invalid-json",
+                    fmt::format("{} is no JSON value: {}", what, error.what()))
+            .with("offset", std::to_string(error.offset()));
+    }
+}
+
 std::string check_metadata(std::string_view header) {
     if (header.size() > kMaxMetadata) {
         throw Error(Errc::too_large, "metadata-too-large",
                     fmt::format("Larder-Metadata may hold {} bytes", kMaxMetadata))
             .with("limit", std::to_string(kMaxMetadata));
     }
-    std::string metadata;
-    try {
-        metadata = storage::json::compact(header);
-    } catch (const storage::json::InvalidJson& error) {
-        throw Error(Errc::bad_request, "invalid-json",
-                    fmt::format("Larder-Metadata is no JSON: {}", error.what()))
-            .with("offset", std::to_string(error.offset()));
-    }
+    std::string metadata = compact_json(header, "Larder-Metadata");
     if (metadata.front() != '{') {
         throw Error(Errc::unprocessable, "invalid-field", "Larder-Metadata must be a JSON object")
             .with("pointer", "\"\"");

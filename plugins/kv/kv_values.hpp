@@ -34,6 +34,8 @@ std::string time_json(std::int64_t unix_ms);  // "\"2026-11-22T15:26:28.123Z\"",
 
 // Throws Error{bad_request, "invalid-key"}.
 void check_key(std::string_view key);
+// Compact JSON; `what` names the text in Error{bad_request, "invalid-json"}, which has the offset.
+std::string compact_json(std::string_view text, std::string_view what);
 // The compact JSON object of a Larder-Metadata header. Throws Error{bad_request, "invalid-json"},
 // Error{unprocessable, "invalid-field"}, Error{too_large, "metadata-too-large"}.
 std::string check_metadata(std::string_view header);

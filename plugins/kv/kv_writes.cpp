@@ -58,25 +58,6 @@ std::int64_t ttl_parameter(const Request& request) {
         "ttl", fmt::format("ttl is keep or seconds: more than 0, at most {}", kMaxTtlSeconds));
 }
 
-std::int64_t by_of(std::string_view body) {
-    if (body.empty()) return 1;
-    const std::string text = compact_json(body, "the body");
-    const auto refuse = [](const std::string& pointer, const char* why) {
-        return std::move(Error(Errc::unprocessable, "invalid-field", why)
-                             .with("pointer", storage::json::quoted(pointer)));
-    };
-    if (!text.starts_with('{')) throw refuse("", "the body is an object");
-    std::int64_t by = 1;
-    for (storage::json::Walk member(text); member.next();) {
-        const std::string name = storage::json::unquoted(member.name());
-        if (name != "by") throw refuse("/" + name, "there is no such member");
-        const auto number = exact_integer(member.value());
-        if (!number) throw refuse("/by", "by is a 64-bit integer");
-        by = *number;
-    }
-    return by;
-}
-
 using Change = std::variant<std::string, storage::json::Patch>;  // a merge patch is its text
 
 Change change_of(std::string_view body, bool merge) {
@@ -385,7 +366,8 @@ void KvWrites::increment(const Request& request, Reply reply) {
                                                {},
                                                {},
                                                Preconditions::of(request)});
-    const std::int64_t by = by_of(request.body());
+    const std::int64_t by =
+        request.body().empty() ? 1 : by_of(compact_json(request.body(), "the body"));
     write->bucket = bucket_for(request, *write);
     write->bucket->store().commit(
         [write, by](storage::Transaction& transaction) {

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
-#include <iostream>
 #include <string>
 #include <string_view>
 
+#include "fuzz/require.hpp"
 #include "larder/error.hpp"
 #include "storage-kit/digest.hpp"
 #include "storage-kit/journal.hpp"
@@ -16,12 +15,6 @@
 namespace {
 
 namespace journal = larder::storage::journal;
-
-void require(bool right, const char* what) {
-    if (right) return;
-    std::cerr << what << '\n';
-    std::abort();
-}
 
 std::string rewritten(const journal::Commit& commit) {
     std::string text = journal::open_line();

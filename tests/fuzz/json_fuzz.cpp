@@ -4,23 +4,16 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
-#include <iostream>
 #include <string>
 #include <string_view>
 
+#include "fuzz/require.hpp"
 #include "storage-kit/json.hpp"
 
 namespace {
 
 namespace json = larder::storage::json;
-
-void require(bool right, const char* what) {
-    if (right) return;
-    std::cerr << what << '\n';
-    std::abort();
-}
 
 void walk(std::string_view text, int depth) {
     for (json::Walk child(text); child.next();) {

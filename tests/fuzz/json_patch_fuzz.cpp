@@ -2,10 +2,10 @@
 // JSON within its limits, a merge is what the slow and obvious way makes of it, and what was made
 // passes a test for itself.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
+#include "fuzz/require.hpp"
 #include "larder/error.hpp"
 #include "storage-kit/json.hpp"
 #include "storage-kit/json_merge.hpp"
@@ -17,10 +17,6 @@ namespace {
 namespace json = larder::storage::json;
 
 constexpr std::uint64_t kLimit = 64U << 10U;
-
-void require(bool holds) {
-    if (!holds) std::abort();
-}
 
 void merge(const std::string& document, const std::string& patch) {
     auto model = larder::test::NaiveJson::parse(document);

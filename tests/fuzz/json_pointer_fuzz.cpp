@@ -1,10 +1,10 @@
 // A pointer and a document, parted by a line's end: what is found is what the slow and obvious way
 // finds.
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
+#include "fuzz/require.hpp"
 #include "larder/error.hpp"
 #include "storage-kit/json.hpp"
 #include "storage-kit/json_pointer.hpp"
@@ -13,10 +13,6 @@
 namespace {
 
 namespace json = larder::storage::json;
-
-void require(bool holds) {
-    if (!holds) std::abort();
-}
 
 }  // namespace
 

@@ -1,12 +1,12 @@
 // Puts random methods and targets to a table of the real patterns, and judges what it says by a
 // second, slow reading of the pattern. The dispatcher's refusals are not its matter.
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "fuzz/require.hpp"
 #include "larder/error.hpp"
 #include "observe/http_metrics.hpp"
 #include "routing/pattern.hpp"
@@ -73,10 +73,6 @@ struct World {
             std::move(endpoints), std::vector<Unavailable>{{"/api/off", "plugin-disabled", "off"}});
     }
 };
-
-void require(bool holds) {
-    if (!holds) std::abort();
-}
 
 // The raw path, put together again from the pattern and the values; the fixed parts may be spelled
 // with escapes, so both are decoded before they are compared.

@@ -2,10 +2,10 @@
 // other.
 #include <array>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
+#include "fuzz/require.hpp"
 #include "kv_where.hpp"
 #include "larder/error.hpp"
 #include "storage-kit/json.hpp"
@@ -13,10 +13,6 @@
 namespace {
 
 namespace json = larder::storage::json;
-
-void require(bool holds) {
-    if (!holds) std::abort();
-}
 
 bool matches(const std::string& condition, const std::string& value) {
     const std::array<std::string_view, 1> conditions{condition};

@@ -2,7 +2,6 @@
 // of what it answered. Not a model of framing or time-outs.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
@@ -14,17 +13,9 @@
 #include <vector>
 
 #include "http/http.hpp"
+#include "larder/cancel_flag.hpp"
 
 namespace larder::test {
-
-class FlagCancel final : public Cancel {
-public:
-    bool cancelled() const noexcept override { return set_; }
-    void cancel() noexcept override { set_ = true; }
-
-private:
-    std::atomic<bool> set_{false};
-};
 
 // Answered once, from any thread; a second answer is counted.
 class FakeExchange final : public http::Exchange {
@@ -50,7 +41,7 @@ public:
     std::chrono::steady_clock::time_point began() const noexcept override { return {}; }
     std::shared_ptr<Cancel> cancel() override {
         const std::scoped_lock lock(mutex_);
-        if (!cancel_) cancel_ = std::make_shared<FlagCancel>();
+        if (!cancel_) cancel_ = std::make_shared<CancelFlag>();
         return cancel_;
     }
     void answer(Response&& response) noexcept override {

@@ -10,16 +10,12 @@
 #include <vector>
 
 #include "storage-kit/document_store.hpp"
-#include "support/fault_disk.hpp"
-#include "support/suite.hpp"
+#include "support/store_fixture.hpp"
 
 namespace {
 
 using larder::Errc;
 using larder::Error;
-using larder::storage::Change;
-using larder::storage::Committer;
-using larder::storage::DocumentPtr;
 using larder::storage::DocumentStore;
 using larder::storage::Event;
 using larder::storage::Finding;
@@ -29,13 +25,9 @@ using larder::storage::StoreState;
 using larder::storage::Transaction;
 using larder::storage::Version;
 using larder::test::Call;
-using larder::test::Fault;
 using larder::test::FaultDisk;
 
-const std::string kPath = "data/s.json";
-constexpr std::int64_t kStart = 1'700'000'000'000;
-
-class DocumentHistoryTest : public CppUnit::TestFixture {
+class DocumentHistoryTest : public larder::test::StoreFixture {
     CPPUNIT_TEST_SUITE(DocumentHistoryTest);
     CPPUNIT_TEST(tells_each_change_once);
     CPPUNIT_TEST(tells_what_a_commit_left_of_a_key);
@@ -62,14 +54,8 @@ class DocumentHistoryTest : public CppUnit::TestFixture {
 
 public:
     void setUp() override {
-        disk_ = std::make_unique<FaultDisk>();
-        committer_ = std::make_unique<Committer>("commit");
-        clock_ = kStart;
+        StoreFixture::setUp();
         told_.clear();
-    }
-    void tearDown() override {
-        store_.reset();
-        committer_.reset();
     }
 
     // ---- events
@@ -510,26 +496,11 @@ private:
         };
         store_ = std::make_unique<DocumentStore>(*disk_, kPath, *committer_, options);
     }
-    Outcome commit(Change change) { return store_->commit_and_wait(std::move(change)); }
-    Outcome set(const std::string& key, const std::string& text, std::int64_t expires_ms = 0) {
-        return commit([&](Transaction& t) { t.set(key, text, expires_ms, {}); });
-    }
-    Outcome remove(const std::string& key) {
-        return commit([&](Transaction& t) { t.remove(key); });
-    }
     void expire() {
         store_->expire();
         commit([](Transaction&) {});
     }
-    std::string value(const std::string& key) const {
-        const DocumentPtr document = store_->get(key);
-        return document ? std::string(document->value) : "absent";
-    }
 
-    std::unique_ptr<FaultDisk> disk_;
-    std::unique_ptr<Committer> committer_;
-    std::unique_ptr<DocumentStore> store_;
-    std::int64_t clock_ = kStart;
     std::string told_;
     std::vector<std::string> findings_;
     std::function<void()> on_event_;

@@ -21,15 +21,13 @@
 #include <vector>
 
 #include "storage-kit/digest.hpp"
-#include "support/fault_disk.hpp"
-#include "support/suite.hpp"
+#include "support/store_fixture.hpp"
 
 namespace {
 
 using larder::Errc;
 using larder::Error;
 using larder::storage::Change;
-using larder::storage::Committer;
 using larder::storage::DocumentPtr;
 using larder::storage::DocumentStore;
 using larder::storage::Finding;
@@ -37,12 +35,10 @@ using larder::storage::Outcome;
 using larder::storage::StoreOptions;
 using larder::storage::StoreState;
 using larder::storage::Transaction;
-using larder::test::FaultDisk;
 
-const std::string kPath = "data/s.json";
-constexpr std::int64_t kStart = 1'700'000'000'000, kFar = 2 * kStart;
+class DocumentStoreTest : public larder::test::StoreFixture {
+    static constexpr std::int64_t kFar = 2 * kStart;
 
-class DocumentStoreTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(DocumentStoreTest);
     CPPUNIT_TEST(has_no_files_before_its_first_commit);
     CPPUNIT_TEST(reads_what_was_set);
@@ -93,14 +89,8 @@ class DocumentStoreTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE_END();
 
 public:
-    void setUp() override {
-        disk_ = std::make_unique<FaultDisk>();
-        committer_ = std::make_unique<Committer>("commit");
-        clock_ = kStart;
-    }
     void tearDown() override {
-        store_.reset();
-        committer_.reset();
+        StoreFixture::tearDown();
         findings_.clear();
         states_.clear();
     }
@@ -1025,20 +1015,8 @@ private:
         disk_->place(path, content);
         open();
     }
-    Outcome commit(Change change) { return store_->commit_and_wait(std::move(change)); }
-    Outcome set(const std::string& key, const std::string& text, std::int64_t expires_ms = 0,
-                const std::string& metadata = "") {
-        return commit([&](Transaction& t) { t.set(key, text, expires_ms, metadata); });
-    }
-    Outcome remove(const std::string& key) {
-        return commit([&](Transaction& t) { t.remove(key); });
-    }
     bool refused(const std::string& key, const std::string& text) {
         return set(key, text).refused.has_value();
-    }
-    std::string value(const std::string& key) const {
-        const DocumentPtr document = store_->get(key);
-        return document ? std::string(document->value) : "absent";
     }
     std::string listed(const std::string& prefix, const std::string& after, std::size_t limit) {
         std::string text;
@@ -1176,11 +1154,7 @@ private:
         CPPUNIT_ASSERT(writes > 2);
     }
 
-    std::unique_ptr<FaultDisk> disk_;
-    std::unique_ptr<Committer> committer_;
-    std::unique_ptr<DocumentStore> store_;
     StoreOptions options_;
-    std::int64_t clock_ = kStart;
     std::vector<Finding> findings_;
     std::vector<StoreState> states_;
 };

@@ -9,13 +9,11 @@
 #include <vector>
 
 #include "larder/error.hpp"
-#include "support/fault_disk.hpp"
-#include "support/suite.hpp"
+#include "support/store_fixture.hpp"
 
 namespace {
 
 using larder::Error;
-using larder::storage::Committer;
 using larder::storage::DocumentStore;
 using larder::storage::Finding;
 using larder::storage::inspect;
@@ -27,10 +25,7 @@ using larder::storage::Transaction;
 using larder::test::FaultDisk;
 using Verdict = larder::storage::Inspection::Verdict;
 
-const std::string kPath = "data/s.json";
-constexpr std::int64_t kNow = 1'700'000'000'000;
-
-class InspectTest : public CppUnit::TestFixture {
+class InspectTest : public larder::test::StoreFixture {
     CPPUNIT_TEST_SUITE(InspectTest);
     CPPUNIT_TEST(a_store_that_never_was_is_whole);
     CPPUNIT_TEST(a_closed_store_is_whole);
@@ -46,15 +41,6 @@ class InspectTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE_END();
 
 public:
-    void setUp() override {
-        disk_ = std::make_unique<FaultDisk>();
-        committer_ = std::make_unique<Committer>("commit");
-    }
-    void tearDown() override {
-        store_.reset();
-        committer_.reset();
-    }
-
     void a_store_that_never_was_is_whole() {
         CPPUNIT_ASSERT(judged().verdict == Verdict::whole);
         CPPUNIT_ASSERT_EQUAL(std::size_t{0}, judged().savable.size());
@@ -210,7 +196,7 @@ private:
         for (const std::string& name : disk_->names()) {
             before.push_back(name + disk_->content(name));
         }
-        Inspection inspection = inspect(*disk_, kPath, kNow);
+        Inspection inspection = inspect(*disk_, kPath, kStart);
         std::vector<std::string> after;
         for (const std::string& name : disk_->names()) after.push_back(name + disk_->content(name));
         CPPUNIT_ASSERT(before == after);
@@ -233,10 +219,6 @@ private:
         const std::string journal = disk_->content(kPath + ".journal");
         return journal.substr(0, journal.find('\0'));
     }
-
-    std::unique_ptr<FaultDisk> disk_;
-    std::unique_ptr<Committer> committer_;
-    std::unique_ptr<DocumentStore> store_;
 };
 
 LARDER_TEST_SUITE(InspectTest);
