@@ -72,7 +72,8 @@ inline constexpr std::string_view kActionProblems =
     "409 busy: another reload is under way;"
     "422 invalid-configuration: the configuration is mistaken, see `file`, `line` and `key`;"
     "422 settings-refused: the plugin refuses its settings as a whole;"
-    "500 storage-failed; 503 stopping: the daemon is being stopped; 507 disk-full";
+    "500 storage-failed; 503 audit-refused; 503 stopping: the daemon is being stopped; 507 "
+    "disk-full";
 
 inline constexpr std::string_view kLimitsSchema = R"({"type": "object",
     "required": ["header_section", "target", "body", "head_timeout", "body_timeout",
@@ -105,10 +106,7 @@ inline constexpr std::string_view kReloadProblems =
     "409 busy: another reload is under way;"
     "409 plugin-stuck;"
     "422 settings-refused: a plugin refuses its settings as a whole;"
-    "503 stopping: the daemon is being stopped;"
-    "422 half-tls: http.tls_certificate and http.tls_key go together;"
-    "422 insecure-listener: a listener that others can reach wants credentials and TLS;"
-    "400 tls-certificate: the certificate or its key cannot be used";
+    "503 audit-refused; 503 stopping: the daemon is being stopped";
 
 inline constexpr std::string_view kUsageSchema = R"({"type": "object",
     "required": ["total", "file_system"],

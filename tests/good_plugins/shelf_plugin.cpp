@@ -43,7 +43,11 @@ private:
     const std::filesystem::path folder_;
 };
 
-class Shelf final : public Plugin, public AuditSink, public Usage, public Snapshotable {
+class Shelf final : public Plugin,
+                    public AuditSink,
+                    public ErrorSink,
+                    public Usage,
+                    public Snapshotable {
 public:
     explicit Shelf(Host& host) : host_(host) {}
 
@@ -68,6 +72,7 @@ public:
                 event_bit(EventKind::alert_changed),
             [this](const EventBatch& batch) { take(batch); }));
         host_.services().offer(kAuditSink, static_cast<AuditSink*>(this));
+        host_.services().offer(kErrorSink, static_cast<ErrorSink*>(this));
         const auto route = [](Method method, std::string_view pattern, std::string_view queries) {
             return Route{method, pattern, Permission::write, "for tests", queries,
                          "",     "",      1U << 20U,         ""};
@@ -95,6 +100,8 @@ public:
             stiff_ = true;
             return text("");
         });
+        routes.blocking(route(Method::post, "/api/shelf/break", ""),
+                        [](const Request&) -> Response { throw std::runtime_error("dropped"); });
         routes.blocking(route(Method::post, "/api/shelf/refuse", ""), [this](const Request&) {
             refuses_ = true;
             return text("");
@@ -132,6 +139,11 @@ public:
     void take(const AuditRecord& record) override {
         if (refuses_) throw Error(Errc::unavailable, "audit-refused", "the audit cannot be kept");
         note("audit", std::string(record.action) + " " + std::string(record.target));
+    }
+
+    void take(const ErrorReport& report) noexcept override {
+        note("errors", std::string(report.source) + " " + std::string(report.category) + " " +
+                           std::string(report.endpoint) + " " + std::string(report.message));
     }
 
 private:
