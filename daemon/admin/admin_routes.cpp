@@ -99,6 +99,12 @@ Object describe_plugin(const PluginStatus& plugin, const config::Configuration& 
             fmt::format("{}.{}", plugin.library->stamp.api_major, plugin.library->stamp.api_minor));
     row.set("summary", entry != nullptr ? entry->summary : "");
     row.set("file", plugin.library->path);
+    Array data;
+    if (entry != nullptr) {
+        for (const auto claim : routing::split_list(entry->data_claims))
+            data.add(std::string(claim));
+    }
+    row.set("data", data);
     row.set("state", std::string(plugin_host::state_word(plugin.standing.state)));
     row.set("reason", plugin.standing.reason);
     row.set("since", rfc3339(plugin.standing.since_ms));

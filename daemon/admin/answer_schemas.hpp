@@ -38,12 +38,14 @@ inline constexpr std::string_view kStatusSchema = R"({"type": "object",
             "required": ["name", "version", "state"]}}}})";
 
 inline constexpr std::string_view kPluginSchema = R"({"type": "object",
-    "required": ["name", "version", "api_version", "summary", "file", "state", "reason", "since",
-                 "stuck", "enabled", "choice", "routes", "settings"],
+    "required": ["name", "version", "api_version", "summary", "file", "data", "state", "reason",
+                 "since", "stuck", "enabled", "choice", "routes", "settings"],
     "properties": {
         "name": {"type": "string"}, "version": {"type": ["string", "null"]},
         "api_version": {"type": "string"}, "summary": {"type": "string"},
         "file": {"type": "string"},
+        "data": {"type": "array", "items": {"type": "string"},
+                 "description": "What is its own in the data directory."},
         "state": {"enum": ["refused", "stopped", "starting", "running", "degraded", "read-only",
                            "draining", "failed", "disabled"]},
         "reason": {"type": "string"}, "since": {"type": "string", "format": "date-time"},
@@ -57,8 +59,8 @@ inline constexpr std::string_view kPluginSchema = R"({"type": "object",
 inline constexpr std::string_view kPluginListSchema =
     R"({"allOf": [{"$ref": "#/components/schemas/List"},
         {"properties": {"items": {"items": {"type": "object",
-            "required": ["name", "version", "api_version", "summary", "file", "state", "reason",
-                         "since", "stuck", "enabled", "choice", "routes", "settings"]}}}}]})";
+            "required": ["name", "version", "api_version", "summary", "file", "data", "state",
+                         "reason", "since", "stuck", "enabled", "choice", "routes", "settings"]}}}}]})";
 
 inline constexpr std::string_view kPluginParameters = "name: the plugin's id, as in its .ini";
 inline constexpr std::string_view kPluginProblems =

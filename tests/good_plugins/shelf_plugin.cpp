@@ -1,12 +1,8 @@
 // A plugin that has jobs done, hears of requests, raises alerts, stores the audit and reports its
 // usage; all of it can be seen and moved by its routes. For tests alone.
-#include <unistd.h>
-
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -20,28 +16,6 @@
 namespace {
 
 using namespace larder;
-
-// Puts what a snapshot holds into a folder.
-class FolderSink final : public SnapshotSink {
-public:
-    explicit FolderSink(std::filesystem::path folder) : folder_(std::move(folder)) {}
-    void add_file(std::string_view path, FileRegion file, std::string_view /*sha*/) override {
-        std::string bytes(file.length, '\0');
-        const auto offset = static_cast<off_t>(file.offset);
-        const ssize_t got = pread(file.file->fd(), bytes.data(), bytes.size(), offset);
-        if (got != static_cast<ssize_t>(bytes.size())) {
-            throw Error(Errc::io_failed, "cut", "a file was cut");
-        }
-        add_bytes(path, std::move(bytes));
-    }
-    void add_bytes(std::string_view path, std::string bytes) override {
-        std::filesystem::create_directories((folder_ / path).parent_path());
-        std::ofstream(folder_ / path, std::ios::binary) << bytes;
-    }
-
-private:
-    const std::filesystem::path folder_;
-};
 
 class Shelf final : public Plugin,
                     public AuditSink,
@@ -92,10 +66,6 @@ public:
             host_.alerts().resolve("dust");
             return text("");
         });
-        routes.blocking(route(Method::post, "/api/shelf/snapshot", "into"),
-                        [this](const Request& ask) { return snapshot(*ask.query("into")); });
-        routes.blocking(route(Method::post, "/api/shelf/swap", "path,staged"),
-                        [this](const Request& ask) { return swap(ask); });
         routes.blocking(route(Method::post, "/api/shelf/stiff", ""), [this](const Request&) {
             stiff_ = true;
             return text("");
@@ -147,26 +117,6 @@ public:
     }
 
 private:
-    Response snapshot(std::string_view into) {
-        FolderSink sink(std::string(host_.data_directory()) + "/" + std::string(into));
-        const auto taken = host_.maintenance().snapshot();
-        std::string names;
-        for (std::size_t i = 0; i < taken->size(); ++i) {
-            taken->moment(i).write(sink);
-            names += std::string(taken->plugin(i)) + "\n";
-        }
-        return text(names);
-    }
-    // path=staged pairs, in order.
-    Response swap(const Request& ask) {
-        std::vector<SwapItem> plan;
-        const auto paths = ask.queries("path"), staged = ask.queries("staged");
-        for (std::size_t i = 0; i < paths.size(); ++i) {
-            plan.push_back({std::string(paths[i]), std::string(staged.at(i))});
-        }
-        host_.maintenance().swap(plan);
-        return text("swapped");
-    }
     static Response text(std::string body) {
         Response response;
         response.headers.emplace_back("Content-Type", "text/plain");
