@@ -304,7 +304,8 @@ void Daemon::start() {
     openapi_->declare(routes);
     service_routes_ = std::make_unique<admin::ServiceRoutes>(*facilities_);
     service_routes_->declare(routes);
-    storage_routes_ = std::make_unique<admin::StorageRoutes>(*supervisor_, data_directory_);
+    storage_routes_ = std::make_unique<admin::StorageRoutes>(*supervisor_, facilities_->own_reports,
+                                                             data_directory_);
     storage_routes_->declare(routes);
     const auto own = routes.take();
     const std::vector<routing::EndpointPtr> own_endpoints(own.begin(), own.end());

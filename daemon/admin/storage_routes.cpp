@@ -6,6 +6,9 @@
 
 #include "admin/answer_schemas.hpp"
 #include "admin/answers.hpp"
+#include "admin/asker.hpp"
+#include "admin/body.hpp"
+#include "larder/cleanup.hpp"
 #include "larder/usage.hpp"
 
 namespace larder::admin {
@@ -30,6 +33,66 @@ private:
         sections.back().second.set(std::string(name), value);
     }
 };
+
+// What one plugin removed, or would: figures, and the first of the things that have names.
+class Removed final : public CleanupSink {
+public:
+    static constexpr std::size_t kMostShown = 1000;  // a section
+
+    struct Section {
+        std::string name;
+        std::uint64_t count = 0, bytes = 0;
+        Array items;
+    };
+
+    void section(std::string_view name) override {
+        sections.push_back({std::string(name), 0, 0, {}});
+    }
+    void items(std::uint64_t count, std::uint64_t bytes) override {
+        Section& section = latest();
+        section.count += count;
+        section.bytes += bytes;
+    }
+    void item(std::string_view name, std::uint64_t bytes) override {
+        items(1, bytes);
+        Section& section = latest();
+        if (section.items.size() == kMostShown) return;
+        Object row = object();
+        row.set("name", std::string(name));
+        row.set("bytes", bytes);
+        section.items.add(row);
+    }
+
+    std::vector<Section> sections;
+
+private:
+    Section& latest() {
+        if (sections.empty()) {
+            throw Error(Errc::internal, "no-section", "a figure came before its section");
+        }
+        return sections.back();
+    }
+};
+
+constexpr std::int64_t kMostDays = 36500, kMostBackups = 1000000;
+
+CleanupWish wish_of(const Request& request) {
+    const Body body(request.body(), {"older_than_days", "only_never_downloaded",
+                                     "metrics_older_than_days", "keep_backups", "dry_run"});
+    CleanupWish wish;
+    wish.dry_run = body.flag("dry_run").value_or(false);
+    wish.only_never_downloaded = body.flag("only_never_downloaded").value_or(true);
+    wish.older_than_days = body.integer("older_than_days", 0, kMostDays).value_or(-1);
+    wish.metrics_older_than_days =
+        body.integer("metrics_older_than_days", 0, kMostDays).value_or(-1);
+    wish.keep_backups = body.integer("keep_backups", 1, kMostBackups).value_or(-1);
+    if (wish.older_than_days >= 0 || wish.metrics_older_than_days >= 0 || wish.keep_backups >= 0) {
+        return wish;
+    }
+    throw invalid_field("",
+                        "name what is to go: older_than_days, metrics_older_than_days or "
+                        "keep_backups");
+}
 
 // What the files below a folder hold; what goes away meanwhile is passed over.
 std::uint64_t bytes_below(const std::string& folder) {
@@ -56,6 +119,55 @@ void StorageRoutes::declare(Routes& routes) {
                      .answer_schema = kUsageSchema,
                      .problems = "500 storage-failed"},
                     [this](const Request& request) { return usage(request); });
+    routes.blocking({.method = Method::post,
+                     .pattern = "/api/storage/cleanup",
+                     .permission = Permission::admin,
+                     .summary = "Remove old files, metrics and backups, or say what would go",
+                     .media_types = "application/json",
+                     .schema = kCleanupRequestSchema,
+                     .answer_schema = kCleanupSchema,
+                     .problems = kCleanupProblems},
+                    [this](const Request& request) { return clean_up(request); });
+}
+
+Response StorageRoutes::clean_up(const Request& request) {
+    const CleanupWish wish = wish_of(request);
+    const std::unique_lock one_at_a_time(cleaning_, std::try_to_lock);
+    if (!one_at_a_time.owns_lock()) {
+        throw Error(Errc::conflict, "busy", "another cleanup is under way; wait for its end");
+    }
+    if (!wish.dry_run) Asker(request).record(audit_, "storage.cleanup", "", request.body());
+    Object sections = object();
+    Array failed;
+    std::uint64_t count = 0, bytes = 0;
+    plugins_.with_each_power(kCleanup, [&](const std::string& plugin, void* power) {
+        Removed removed;
+        try {
+            static_cast<Cleanup*>(power)->clean_up(wish, removed);
+        } catch (const Error& error) {
+            Object row = object();
+            row.set("plugin", plugin);
+            row.set("code", error.slug());
+            row.set("detail", error.detail());
+            failed.add(row);
+        }
+        for (const auto& section : removed.sections) {
+            count += section.count;
+            bytes += section.bytes;
+            Object row = object();
+            row.set("removed", section.count);
+            row.set("bytes", section.bytes);
+            row.set("items", section.items);
+            sections.set(section.name, row);
+        }
+    });
+    Object body = object();
+    body.set("dry_run", wish.dry_run);
+    body.set("removed", count);
+    body.set("bytes_freed", bytes);
+    body.set("sections", sections);
+    body.set("failed", failed);
+    return json(body);
 }
 
 Response StorageRoutes::usage(const Request& /*request*/) const {

@@ -1,9 +1,11 @@
-// How much is stored: GET /api/storage/usage, put together of what each plugin says of itself and
-// what the file system says. Not the plugins' own figures.
+// How much is stored, and making room: GET /api/storage/usage and POST /api/storage/cleanup, put
+// together of what each plugin says and does. Not the plugins' own figures, nor their retention.
 #pragma once
 
+#include <mutex>
 #include <string>
 
+#include "larder/alerts.hpp"
 #include "larder/http.hpp"
 #include "plugin_host/supervisor.hpp"
 
@@ -11,17 +13,20 @@ namespace larder::admin {
 
 class StorageRoutes {
 public:
-    // The supervisor outlives it.
-    StorageRoutes(const plugin_host::Supervisor& plugins, std::string data_directory)
-        : plugins_(plugins), data_directory_(std::move(data_directory)) {}
+    // Supervisor and audit outlive it.
+    StorageRoutes(const plugin_host::Supervisor& plugins, Audit& audit, std::string data_directory)
+        : plugins_(plugins), audit_(audit), data_directory_(std::move(data_directory)) {}
 
     void declare(Routes& routes);
 
 private:
     Response usage(const Request& request) const;
+    Response clean_up(const Request& request);
 
     const plugin_host::Supervisor& plugins_;
+    Audit& audit_;
     const std::string data_directory_;
+    std::mutex cleaning_;  // one at a time
 };
 
 }  // namespace larder::admin

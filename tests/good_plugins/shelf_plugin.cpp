@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "larder/cleanup.hpp"
 #include "larder/export.hpp"
 #include "larder/usage.hpp"
 
@@ -21,6 +22,7 @@ class Shelf final : public Plugin,
                     public AuditSink,
                     public ErrorSink,
                     public Usage,
+                    public Cleanup,
                     public Snapshotable {
 public:
     explicit Shelf(Host& host) : host_(host) {}
@@ -83,6 +85,7 @@ public:
 
     void* extension(std::string_view id) noexcept override {
         if (id == kUsage) return static_cast<Usage*>(this);
+        if (id == kCleanup) return static_cast<Cleanup*>(this);
         if (id == kSnapshotable) return static_cast<Snapshotable*>(this);
         return nullptr;
     }
@@ -104,6 +107,16 @@ public:
         sink.section("shelf_store");
         sink.count("size", 42);
         sink.percent("quota_used", 12.5);
+    }
+
+    void clean_up(const CleanupWish& wish, CleanupSink& sink) override {
+        if (wish.older_than_days < 0) return;
+        sink.section("shelf_store");
+        if (!dusty_) return;
+        sink.item("dust.txt", 7);
+        sink.items(3, 30);
+        if (!wish.dry_run) dusty_ = false;
+        if (wish.older_than_days == 0) throw Error(Errc::io_failed, "no-broom", "no broom");
     }
 
     void take(const AuditRecord& record) override {
@@ -145,7 +158,7 @@ private:
 
     Host& host_;
     std::atomic<int> tidied_{0};
-    std::atomic<bool> refuses_{false}, stiff_{false};
+    std::atomic<bool> refuses_{false}, stiff_{false}, dusty_{true};
     std::mutex mutex_;
     std::map<std::string, std::string> seen_;  // guarded by mutex_
     std::vector<std::unique_ptr<Ticket>> tickets_;

@@ -33,6 +33,8 @@ class ServicesTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(hands_errors_to_who_stores_them);
     CPPUNIT_TEST(watches_the_disk);
     CPPUNIT_TEST(adds_up_what_is_stored);
+    CPPUNIT_TEST(cleans_up_what_it_is_told_to);
+    CPPUNIT_TEST(refuses_to_clean_up_by_guess);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -242,6 +244,48 @@ public:
         CPPUNIT_ASSERT(usage->getObject("file_system")->getValue<double>("available") > 0);
         post("/api/plugins/shelf/disable");
         CPPUNIT_ASSERT(!object_of(get("/api/storage/usage").body)->has("shelf_store"));
+    }
+
+    void cleans_up_what_it_is_told_to() {
+        const auto clean = [&](const std::string& wish) {
+            return object_of(client().request("POST", "/api/storage/cleanup", "", wish).body);
+        };
+        const auto would = clean(R"({"older_than_days":30,"dry_run":true})");
+        CPPUNIT_ASSERT(would->getValue<bool>("dry_run"));
+        CPPUNIT_ASSERT_EQUAL(4, would->getValue<int>("removed"));
+        CPPUNIT_ASSERT_EQUAL(37, would->getValue<int>("bytes_freed"));
+        const auto shelf = would->getObject("sections")->getObject("shelf_store");
+        CPPUNIT_ASSERT_EQUAL(4, shelf->getValue<int>("removed"));
+        CPPUNIT_ASSERT_EQUAL(std::string("dust.txt"),
+                             shelf->getArray("items")->getObject(0)->getValue<std::string>("name"));
+        CPPUNIT_ASSERT(!clean(R"({"keep_backups":3})")->getObject("sections")->has("shelf_store"));
+        const auto did = clean(R"({"older_than_days":0})");
+        CPPUNIT_ASSERT_EQUAL(4, did->getValue<int>("removed"));
+        const auto failed = did->getArray("failed")->getObject(0);
+        CPPUNIT_ASSERT_EQUAL(std::string("shelf"), failed->getValue<std::string>("plugin"));
+        CPPUNIT_ASSERT_EQUAL(std::string("no-broom"), failed->getValue<std::string>("code"));
+        CPPUNIT_ASSERT_EQUAL(0, clean(R"({"older_than_days":30})")->getValue<int>("removed"));
+        const auto audit = get("/api/shelf/seen?what=audit").body;
+        CPPUNIT_ASSERT_MESSAGE(audit, audit.find("storage.cleanup") != std::string::npos);
+    }
+
+    void refuses_to_clean_up_by_guess() {
+        const auto code = [&](const std::string& wish) {
+            const Answer answer = client().request("POST", "/api/storage/cleanup", "", wish);
+            return std::to_string(answer.status) + " " + answer.member("code") + " " +
+                   answer.member("pointer");
+        };
+        CPPUNIT_ASSERT_EQUAL(std::string("422 invalid-field "), code(""));
+        CPPUNIT_ASSERT_EQUAL(std::string("422 invalid-field "), code(R"({"dry_run":true})"));
+        CPPUNIT_ASSERT_EQUAL(std::string("422 invalid-field "), code("[]"));
+        CPPUNIT_ASSERT_EQUAL(std::string("422 invalid-field /older_than_days"),
+                             code(R"({"older_than_days":-1})"));
+        CPPUNIT_ASSERT_EQUAL(std::string("422 invalid-field /keep_backups"),
+                             code(R"({"keep_backups":0})"));
+        CPPUNIT_ASSERT_EQUAL(std::string("422 invalid-field /older"), code(R"({"older":1})"));
+        CPPUNIT_ASSERT_EQUAL(std::string("400 invalid-json "), code(R"({"dry_run":tru})"));
+        post("/api/shelf/refuse");
+        CPPUNIT_ASSERT_EQUAL(std::string("503 audit-refused "), code(R"({"older_than_days":9})"));
     }
 
 private:
