@@ -10,10 +10,15 @@
 #include <vector>
 
 #include "access/access.hpp"
+#include "access/accounts.hpp"
+#include "access/failures.hpp"
+#include "access/logins.hpp"
+#include "admin/account_routes.hpp"
 #include "admin/admin_routes.hpp"
 #include "admin/openapi_route.hpp"
 #include "admin/service_routes.hpp"
 #include "admin/storage_routes.hpp"
+#include "admin/token_routes.hpp"
 #include "config/configuration.hpp"
 #include "config/loader.hpp"
 #include "http/http.hpp"
@@ -61,6 +66,12 @@ public:
 
 private:
     void make_facilities();
+    void make_keepers();
+    std::shared_ptr<const access::Access> access_of(
+        const config::Configuration& configuration) const;
+    void keep_last_uses() noexcept;
+    void limit_logins(const config::Configuration& configuration);
+    bool post_own(Task task);  // on a worker, under the daemon's own gate [any]
     void make_supervisor();
     void apply(const config::Changes& changes);
     std::shared_ptr<const config::Section> section_anew(const std::string& plugin);
@@ -107,6 +118,10 @@ private:
     std::unique_ptr<jobs::WorkerPool> workers_;
     plugin_host::ServiceRegistry services_;
     std::unique_ptr<plugin_host::Facilities> facilities_;
+    std::unique_ptr<access::Accounts> accounts_;
+    std::unique_ptr<access::Failures> failures_;
+    std::unique_ptr<access::Logins> logins_;
+    std::unique_ptr<access::Keepers> keepers_;
     std::unique_ptr<plugin_host::Choices> choices_;
     std::unique_ptr<routing::Dispatcher> dispatcher_;
     std::unique_ptr<plugin_host::Supervisor> supervisor_;
@@ -114,6 +129,8 @@ private:
     std::unique_ptr<http::Server> server_;
     std::unique_ptr<observe::MetricsOwner> own_metrics_;
     std::unique_ptr<admin::AdminRoutes> admin_;
+    std::unique_ptr<admin::AccountRoutes> account_routes_;
+    std::unique_ptr<admin::TokenRoutes> token_routes_;
     std::unique_ptr<admin::OpenApiRoute> openapi_;
     std::unique_ptr<admin::ServiceRoutes> service_routes_;
     std::unique_ptr<admin::StorageRoutes> storage_routes_;

@@ -86,7 +86,21 @@ constexpr Setting kHttp[] = {
 
 constexpr Setting kAuth[] = {
     {"enabled", "flag", "false", nullptr, nullptr,
-     "Ask every caller for a token or a user's password.", false, false},
+     "Ask every caller for a token or a user's password; not root and not larderd's own user on a "
+     "Unix socket.",
+     false, false},
+    {"failures_per_user", "integer", "10", "1", "1000000",
+     "Wrong passwords for one user name, within failure_window, before further ones are refused "
+     "untried.",
+     true, false},
+    {"failures_per_address", "integer", "50", "1", "1000000",
+     "The same from one address, whatever the names.", true, false},
+    {"failure_window", "duration", "5m", "1s", "1d",
+     "How long wrong passwords are counted together.", true, false},
+    {"remember", "duration", "5m", "0s", "1d",
+     "How long a right password is remembered in memory, so that a client that sends it with each "
+     "request does not cost a slow check each time; 0 never.",
+     true, false},
 };
 
 constexpr Setting kAlerts[] = {
