@@ -67,14 +67,11 @@ Call::Call(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const Route
       principal_(std::move(principal)),
       values_(match.values) {}
 
-// Views into decoded_ stay good: it is as long as the target from the start, and decoding never
-// grows.
 std::string_view Call::decode_one(std::string_view text, bool query) {
     if (text.find('%') == std::string_view::npos &&
         (!query || text.find('+') == std::string_view::npos)) {
         return text;
     }
-    if (decoded_.capacity() == 0) decoded_.reserve(exchange_->head().target.size());
     const std::size_t begin = decoded_.size();
     if (percent_decode(text, decoded_, query)) return std::string_view(decoded_).substr(begin);
     if (query) {
@@ -85,15 +82,14 @@ std::string_view Call::decode_one(std::string_view text, bool query) {
     throw Error(Errc::bad_request, "bad-request", "the path has a malformed %-escape or a NUL");
 }
 
-void Call::decode_path(const Match& match) {
+void Call::decode(const Match& match) {
+    const std::string_view target = exchange_->head().target;
+    const std::size_t mark = std::min(target.find('?'), target.size());
+    if (target.find_first_of("%+") == std::string_view::npos && mark == target.size()) return;
+    decoded_.reserve(target.size());  // decoding never grows, so views into it stay good
     for (std::size_t i = 0; i < match.value_count; ++i) {
         values_[i] = decode_one(match.values[i], false);
     }
-}
-
-void Call::decode_query() {
-    const std::string_view target = exchange_->head().target;
-    const std::size_t mark = std::min(target.find('?'), target.size());
     std::string_view rest = target.substr(std::min(mark + 1, target.size()));
     while (!rest.empty()) {
         const std::size_t end = std::min(rest.find('&'), rest.size());

@@ -29,10 +29,8 @@ public:
     Call(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const RouteTable> table,
          const Match& match, access::PrincipalPtr principal);
 
-    // Decode parameters and query, in this order; throw Error{bad_request} naming what is malformed
-    // or unknown.
-    void decode_path(const Match& match);
-    void decode_query();
+    // Decodes parameters and query; throws Error{bad_request} naming what is malformed or unknown.
+    void decode(const Match& match);
     void hold(Gate::Pass pass) noexcept {
         pass_ = std::move(pass);
         life_ = endpoint_->owner->life.load(std::memory_order_acquire);
@@ -51,8 +49,8 @@ public:
     http::Exchange& exchange() const noexcept { return *exchange_; }
     // Null on an open route that was asked without credentials.
     const access::PrincipalPtr& caller() const noexcept { return principal_; }
-    // Whether the route may be used on what the path names. Of a caller who is confined to prefixes
-    // the query has been decoded, too.
+    // Whether the route may be used on what the path names. Of a caller who is_confined()
+    // decode() has been called.
     bool is_allowed() const;
     bool is_confined() const noexcept { return principal_ && principal_->rights.is_confined(); }
 

@@ -190,15 +190,15 @@ http::BodyPlan Dispatcher::begin_call(const std::shared_ptr<Call>& call, const M
     Gate::Pass pass = endpoint.owner->gate.enter();
     if (!pass) throw stopped(*endpoint.owner);
     call->hold(std::move(pass));
-    call->decode_path(match);
+    // What a confined caller may use depends on what path and query name, so these come first.
     const bool confined = call->is_confined();
-    if (confined) call->decode_query();
+    if (confined) call->decode(match);
     if (!call->is_allowed()) {
         throw Error(Errc::forbidden, "forbidden", "your credentials do not allow this");
     }
     if (has_body(head)) check_media_type(endpoint, head);
     check_length(endpoint, head);
-    if (!confined) call->decode_query();
+    if (!confined) call->decode(match);
     check_conditions(endpoint, head);
     if (!std::holds_alternative<UploadHandler>(endpoint.handler)) {
         return {http::BodyPlan::Kind::buffer, endpoint.route.max_body, nullptr, true};
