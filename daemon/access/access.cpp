@@ -122,24 +122,23 @@ Refusal Access::unauthorized() {
             "password (Basic)"};
 }
 
-Access::Identity Access::identify(const http::Head& head, const http::Peer& peer,
-                                  std::string_view request_id, const Attempt* tried,
-                                  std::function<void()> again) const {
+Access::Identity Access::identify(const std::shared_ptr<http::Exchange>& exchange,
+                                  const Attempt* tried) const {
     static const thread_local PrincipalPtr everybody = make_nameless(Principal::By::nothing, "");
     static const thread_local PrincipalPtr local = make_nameless(Principal::By::socket, "local");
     if (!policy_.auth_enabled) return {everybody, {}, {}};
-    const auto given = head.field("Authorization");
-    if (!given && is_local_admin(peer)) return {local, {}, {}};
+    const auto given = exchange->head().field("Authorization");
+    if (!given && is_local_admin(exchange->peer())) return {local, {}, {}};
     if (!given || keepers_ == nullptr) return {};
     refresh();
     if (const auto token = after_scheme(*given, "Bearer")) {
-        return by_token(*token, peer, request_id);
+        return by_token(*token, *exchange);
     }
     if (const auto encoded = after_scheme(*given, "Basic")) {
-        return by_password(*encoded, peer, request_id, tried, std::move(again));
+        return by_password(*encoded, exchange, tried);
     }
-    return refused(Fault::malformed, "the Authorization header is neither Bearer nor Basic", peer,
-                   "", request_id);
+    return refused(Fault::malformed, "the Authorization header is neither Bearer nor Basic",
+                   *exchange, "");
 }
 
 void Access::refresh() const {
@@ -152,15 +151,14 @@ void Access::refresh() const {
     tokens_.clear();
 }
 
-Access::Identity Access::by_token(std::string_view text, const http::Peer& peer,
-                                  std::string_view request_id) const {
+Access::Identity Access::by_token(std::string_view text, const http::Exchange& exchange) const {
     const auto id = token_id(text);
     const auto wrong = [&](Fault fault, std::string_view detail) {
-        return refused(fault, detail, peer, id.value_or(""), request_id);
+        return refused(fault, detail, exchange, id.value_or(""));
     };
     if (!id) return wrong(Fault::malformed, "this is no token of larderd's");
     const auto found = directory_->tokens.find(*id);
-    storage::Sha256 sum;
+    static thread_local storage::Sha256 sum;
     sum.update(text);
     const std::string digest = sum.finish_hex();
     if (found == directory_->tokens.end() || !is_same(digest, found->second.sha256)) {
@@ -182,14 +180,14 @@ Access::Identity Access::by_token(std::string_view text, const http::Peer& peer,
     return {known->second, {}, {}};
 }
 
-Access::Identity Access::by_password(std::string_view encoded, const http::Peer& peer,
-                                     std::string_view request_id, const Attempt* tried,
-                                     std::function<void()> again) const {
+Access::Identity Access::by_password(std::string_view encoded,
+                                     const std::shared_ptr<http::Exchange>& exchange,
+                                     const Attempt* tried) const {
     const auto pair = from_base64(encoded);
     const std::size_t colon = pair ? pair->find(':') : std::string::npos;
     if (colon == std::string::npos) {
         return refused(Fault::malformed, "the Basic credentials are no name:password in base64",
-                       peer, "", request_id);
+                       *exchange, "");
     }
     const std::string_view name = std::string_view(*pair).substr(0, colon);
     const std::string_view password = std::string_view(*pair).substr(colon + 1);
@@ -205,8 +203,8 @@ Access::Identity Access::by_password(std::string_view encoded, const http::Peer&
         }
         return {nullptr, Refusal{401, "unauthorized", "name or password is wrong"}, {}};
     }
-    auto begun =
-        keepers_->logins.begin(name, password, {peer.address, request_id}, std::move(again));
+    auto begun = keepers_->logins.begin(name, password, {exchange->peer().address, exchange->id()},
+                                        [exchange] { exchange->begin_again(); });
     if (const auto* throttled = std::get_if<Logins::Throttled>(&begun)) {
         const auto seconds = std::chrono::ceil<std::chrono::seconds>(throttled->wait).count();
         return {nullptr,
@@ -227,9 +225,9 @@ PrincipalPtr Access::user(const User& user) const {
     return known->second;
 }
 
-Access::Identity Access::refused(Fault fault, std::string_view detail, const http::Peer& peer,
-                                 std::string_view actor, std::string_view request_id) const {
-    keepers_->failures.note(fault, peer.address, actor, request_id);
+Access::Identity Access::refused(Fault fault, std::string_view detail,
+                                 const http::Exchange& exchange, std::string_view actor) const {
+    keepers_->failures.note(fault, exchange.peer().address, actor, exchange.id());
     return {nullptr, Refusal{401, "unauthorized", std::string(detail)}, {}};
 }
 

@@ -19,7 +19,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -75,24 +74,21 @@ public:
         std::optional<Refusal> refusal;  // 401, 429, 503, 500
         AttemptPtr attempt;              // a password is being tried: ask again with it
     };
-    // `tried` is what an earlier call for this exchange gave; `again` is called, on any thread,
-    // when an attempt that is given now tells.
-    Identity identify(const http::Head& head, const http::Peer& peer, std::string_view request_id,
-                      const Attempt* tried, std::function<void()> again) const;
+    // `tried` is what an earlier call for this exchange gave; when an attempt that is given now
+    // tells, the exchange's begin_again() is called.
+    Identity identify(const std::shared_ptr<http::Exchange>& exchange, const Attempt* tried) const;
     static Refusal unauthorized();
 
 private:
     bool is_own_host(std::string_view authority) const;
     bool is_local_admin(const http::Peer& peer) const noexcept;
     void refresh() const;
-    Identity by_token(std::string_view text, const http::Peer& peer,
-                      std::string_view request_id) const;
-    Identity by_password(std::string_view encoded, const http::Peer& peer,
-                         std::string_view request_id, const Attempt* tried,
-                         std::function<void()> again) const;
+    Identity by_token(std::string_view text, const http::Exchange& exchange) const;
+    Identity by_password(std::string_view encoded, const std::shared_ptr<http::Exchange>& exchange,
+                         const Attempt* tried) const;
     PrincipalPtr user(const User& user) const;
-    Identity refused(Fault fault, std::string_view detail, const http::Peer& peer,
-                     std::string_view actor, std::string_view request_id) const;
+    Identity refused(Fault fault, std::string_view detail, const http::Exchange& exchange,
+                     std::string_view actor) const;
 
     Policy policy_;                 // constant after construction
     const Keepers* const keepers_;  // likewise

@@ -125,9 +125,7 @@ bool Dispatcher::identify(const std::shared_ptr<http::Exchange>& exchange, Slot&
             slot.attempts.erase(found);
         }
     }
-    auto identity =
-        slot.view.access->identify(exchange->head(), exchange->peer(), exchange->id(), tried.get(),
-                                   [exchange] { exchange->begin_again(); });
+    auto identity = slot.view.access->identify(exchange, tried.get());
     if (identity.attempt) {
         slot.attempts[exchange.get()] = std::move(identity.attempt);
         plan = {http::BodyPlan::Kind::later, 0, nullptr, true};

@@ -72,9 +72,9 @@ public:
         std::unique_lock lock(mutex_);
         return changed_.wait_for(lock, limit, [this, count] { return resumes_ >= count; });
     }
-    bool wait_for_beginning(int count, std::chrono::seconds limit = std::chrono::seconds(20)) {
-        std::unique_lock lock(mutex_);
-        return changed_.wait_for(lock, limit, [this, count] { return beginnings_ >= count; });
+    int beginnings() const {
+        const std::scoped_lock lock(mutex_);
+        return beginnings_;
     }
     // As the front does when the answer is out.
     void drop_answer() {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "support/fake_exchange.hpp"
 #include "support/suite.hpp"
 
 namespace larder::access {
@@ -134,7 +135,9 @@ public:
         policy.auth_enabled = true;
         const Access on(policy);
         const auto who = [&](const Access& access) {
-            const auto identity = access.identify({}, peer_, "", nullptr, [] {});
+            const auto exchange = std::make_shared<test::FakeExchange>("GET", "/");
+            exchange->mutable_peer() = peer_;
+            const auto identity = access.identify(exchange, nullptr);
             CPPUNIT_ASSERT(!identity.refusal && !identity.attempt);
             return identity.principal ? "'" + identity.principal->name + "'" : "nobody";
         };

@@ -7,6 +7,7 @@
 #include "access/secrets.hpp"
 #include "larder/time.hpp"
 #include "storage-kit/digest.hpp"
+#include "support/fake_exchange.hpp"
 #include "support/fault_disk.hpp"
 #include "support/kept_log.hpp"
 #include "support/suite.hpp"
@@ -94,7 +95,7 @@ public:
         CPPUNIT_ASSERT(first.attempt && !first.principal && !first.refusal);
         CPPUNIT_ASSERT(first.attempt->state() == Attempt::State::waiting);
         work();
-        CPPUNIT_ASSERT_EQUAL(1, again_);
+        CPPUNIT_ASSERT_EQUAL(1, again());
         const auto then = ask(kAnn, first.attempt.get());
         CPPUNIT_ASSERT(then.principal && !then.attempt);
         CPPUNIT_ASSERT_EQUAL(std::string("ann"), then.principal->name);
@@ -139,7 +140,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(1, refused.refusal->retry_after);
         CPPUNIT_ASSERT_EQUAL(Logins::kMostAtOnce, tasks_.size());
         work();
-        CPPUNIT_ASSERT_EQUAL(static_cast<int>(waiting), again_);
+        CPPUNIT_ASSERT_EQUAL(static_cast<int>(waiting), again());
         busy_ = true;
         CPPUNIT_ASSERT_EQUAL_MESSAGE("no worker is free", 503,
                                      status("Basic " + base64url("ann:another")));
@@ -209,9 +210,11 @@ private:
         accounts_.change([&](Directory& directory) { edit(directory.tokens.at(made_.id)); });
     }
     Access::Identity ask(const std::string& given, const Attempt* tried = nullptr) {
-        http::Head head;
-        head.fields = {{"Authorization", given}};
-        return access_.identify(head, peer_, "id-1", tried, [this] { ++again_; });
+        const auto exchange = std::make_shared<test::FakeExchange>(
+            "GET", "/", std::vector<http::Field>{{"Authorization", given}});
+        exchange->mutable_peer() = peer_;
+        asked_.push_back(exchange);
+        return access_.identify(exchange, tried);
     }
     // 200, or what it was refused with; 0 where it waits.
     int status(const std::string& given, const Attempt* tried = nullptr) {
@@ -223,6 +226,11 @@ private:
         if (!identity.attempt) return status(given);
         work();
         return status(given, identity.attempt.get());
+    }
+    int again() const {
+        int all = 0;
+        for (const auto& exchange : asked_) all += exchange->beginnings();
+        return all;
     }
     void work() {
         while (!tasks_.empty()) {
@@ -252,7 +260,7 @@ private:
     KeptAudit audit_;
     std::deque<Task> tasks_;
     bool busy_ = false;
-    int again_ = 0;
+    std::vector<std::shared_ptr<test::FakeExchange>> asked_;
     std::int64_t now_ = 1000000;
     http::Peer peer_{"192.0.2.7", 0, false, 0, 0, false};
     Accounts accounts_{disk_, "/data/users.json", log_};
