@@ -194,11 +194,29 @@ void Daemon::make_facilities() {
         },
         [this](std::string_view id) { return services_.lease(id, own_); }});
     own_.errors = &facilities_->own_reports;
+    facilities_->add_job(
+        {"reactors", "every 60s", false, {}, [this](JobRun&) { look_at_reactors(); }});
     facilities_->add_job({"disk", "every 60s", false, {}, [this](JobRun&) {
                               facilities_->check_disk(static_cast<int>(
                                   configuration().section("alerts")->integer("disk_percent")));
                               facilities_->reports.hand_over();
                           }});
+}
+
+// A handler that waits on an I/O thread cannot be cut off; its author and the admin can be told.
+void Daemon::look_at_reactors() {
+    const auto holding = dispatcher_->holding();
+    if (holding.empty()) return facilities_->own_alerts.resolve("reactor-held");
+    for (const routing::Owner* const owner : holding) {
+        const std::string text = fmt::format(
+            "plugin {} has held up an I/O thread since the last look, and with it that thread's "
+            "connections: a prompt handler of its must not wait; disable it and restart the "
+            "daemon, "
+            "and have the route declared as a blocking one",
+            owner->name);
+        log_->write(Level::error, text);
+        facilities_->own_alerts.raise("reactor-held", Severity::critical, text);
+    }
 }
 
 void Daemon::make_supervisor() {
