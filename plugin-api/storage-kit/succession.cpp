@@ -9,8 +9,9 @@
 namespace larder::storage {
 
 WrittenPair write_pair(FileSystem& files, const std::string& path,
-                       const std::vector<DocumentPtr>& documents, const Version& version) {
-    const checkpoint::Paths paths(path);
+                       const std::vector<DocumentPtr>& documents, const Version& version,
+                       const Shape& shape) {
+    const checkpoint::Paths paths(path, shape);
     checkpoint::Writer writer(files, paths);
     for (const DocumentPtr& document : documents) writer.add(*document);
     checkpoint::Head head;
@@ -20,8 +21,9 @@ WrittenPair write_pair(FileSystem& files, const std::string& path,
     return {paths.json_tmp, paths.meta_tmp, head.json_sha256};
 }
 
-void succeed(FileSystem& files, const std::string& path, const Version& previous) {
-    const checkpoint::Paths paths(path);
+void succeed(FileSystem& files, const std::string& path, const Version& previous,
+             const Shape& shape) {
+    const checkpoint::Paths paths(path, shape);
     const auto ignore = [](const Finding&) {};
     const Recovered found = recover(files, paths, unix_now_ms(), ignore);
     if (!found.damage.empty()) {
