@@ -85,7 +85,7 @@ Files::Files(Host& host)
       downloads_(host.metrics().counter("larder_files_downloads_total",
                                         "Downloads that began with a file's first byte.")),
       used_(host.metrics().gauge("larder_files_used_bytes", "The sum of the files' sizes.")),
-      count_(host.metrics().gauge("larder_files_count", "How many files there are.")),
+      count_(host.metrics().gauge("larder_files_stored", "How many files there are.")),
       catalog_(
           blobs_.path_of(kRecordsFile), quota_,
           [this](const Finding& finding) {
