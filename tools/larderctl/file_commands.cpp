@@ -14,6 +14,7 @@
 #include "command.hpp"
 #include "progress.hpp"
 #include "storage-kit/digest.hpp"
+#include "storage-kit/json.hpp"
 #include "table.hpp"
 
 namespace larder::ctl {
@@ -123,19 +124,19 @@ int get(Context& context) {
 }
 
 int list(Context& context) {
-    std::string target = "/api/files?";
+    std::string query;
     for (const char* name : {"prefix", "mime", "sort"}) {
         const auto value = context.words.value(std::string("--") + name);
-        if (value) target += fmt::format("{}={}&", name, escaped(*value));
+        if (value) query += fmt::format("{}={}&", name, escaped(*value));
     }
-    if (context.words.flag("--desc")) target += "order=desc&";
+    if (context.words.flag("--desc")) query += "order=desc&";
     const Client client = context.client();
     if (context.json) {
-        print_line(client.demand("GET", target + "limit=1000").body);
+        print_line(client.demand("GET", "/api/files?" + query + "limit=1000").body);
         return kOk;
     }
     Table table({"NAME", "SIZE", "TYPE", "UPLOADED", "DOWNLOADS", "ORIGINAL NAME"});
-    for (const auto& file : client.items(target)) {
+    for (const auto& file : client.items(query.empty() ? "/api/files" : "/api/files?" + query)) {
         table.add({printable(file->optValue<std::string>("filename", "")),
                    size_text(file->optValue<std::uint64_t>("size", 0)),
                    file->optValue<std::string>("mime_type", ""),
@@ -150,15 +151,17 @@ int list(Context& context) {
 int info(Context& context) {
     const Client client = context.client();
     const std::string target = path_of(context.words.arguments[0]) + "/metadata";
+    const std::string body = client.demand("GET", target).body;
     if (context.json) {
-        print_line(client.demand("GET", target).body);
+        print_line(body);
         return kOk;
     }
-    const auto record = client.object("GET", target);
-    for (const std::string& name : record->getNames()) {
-        const auto value = record->get(name);
-        std::cout << fmt::format("{:<16} {}\n", name,
-                                 value.isEmpty() ? "-" : printable(value.toString()));
+    for (storage::json::Walk member(body); member.next();) {
+        const std::string value = member.value().starts_with('"')
+                                      ? storage::json::unquoted(member.value())
+                                      : std::string(member.value());
+        std::cout << fmt::format("{:<16} {}\n", storage::json::unquoted(member.name()),
+                                 value == "null" ? "-" : printable(value));
     }
     return kOk;
 }
