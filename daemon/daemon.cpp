@@ -145,6 +145,7 @@ Daemon::Daemon(const config::Sources& sources, bool background)
     }
     const std::size_t reactors = reactors_of(*http);
     http_metrics_ = std::make_unique<observe::HttpMetrics>(reactors);
+    samples_ = std::make_unique<observe::RequestSamples>(reactors);
     unmatched_ = &http_metrics_->series("(no route)", "(any)");
     if (settings->flag("access_log")) open_access_log();
     logs_access_.store(settings->flag("access_log"), std::memory_order_release);
@@ -295,6 +296,10 @@ void Daemon::start() {
     const auto own = routes.take();
     const std::vector<routing::EndpointPtr> own_endpoints(own.begin(), own.end());
     collect_values();
+    insight_ = std::make_unique<admin::DaemonInsight>(
+        admin::InsightSources{*http_metrics_, *samples_, *server_, *supervisor_,
+                              facilities_->alerts, data_directory_, kVersion, unix_now_ms()});
+    services_.offer(kInsight, insight_.get(), own_);
     supervisor_->take(libraries_);
     supervisor_->publish_to(
         [this](std::shared_ptr<const routing::RouteTable> table) { set_table(std::move(table)); },
@@ -484,12 +489,34 @@ void Daemon::publish(const http::Ended& ended, const routing::Endpoint* endpoint
     facilities_->events.publish(fact);
 }
 
+void Daemon::keep_sample(const http::Ended& ended, const observe::RouteSeries& series,
+                         std::size_t reactor, std::uint64_t weight) {
+    RequestSample sample;
+    sample.status = ended.status;
+    sample.time_ms = unix_now_ms();
+    sample.weight = weight;
+    sample.nanoseconds =
+        static_cast<std::uint64_t>(std::max<std::int64_t>(ended.duration.count(), 0));
+    sample.bytes_in = ended.bytes_in;
+    sample.bytes_out = ended.bytes_out;
+    sample.peer = ended.peer->address;
+    if (ended.exchange != nullptr) {
+        sample.user_agent = ended.exchange->head().field("User-Agent").value_or("");
+    }
+    samples_->keep(reactor, series, sample);
+}
+
 void Daemon::observe(const http::Ended& ended, const routing::Endpoint* endpoint,
                      std::string_view principal) {
     const http::Exchange* exchange = ended.exchange;
     const std::size_t reactor = exchange != nullptr ? exchange->reactor() : ended.reactor;
-    http_metrics_->record(endpoint != nullptr ? *endpoint->series : *unmatched_, reactor,
-                          ended.status, ended.duration, ended.bytes_in, ended.bytes_out);
+    observe::RouteSeries& series = endpoint != nullptr ? *endpoint->series : *unmatched_;
+    http_metrics_->record(series, reactor, ended.status, ended.duration, ended.bytes_in,
+                          ended.bytes_out);
+    const std::time_t now = std::time(nullptr);
+    if (const std::uint64_t weight = samples_->draw(reactor, now)) {
+        keep_sample(ended, series, reactor, weight);
+    }
     if (facilities_->events.wanted(EventKind::request_ended)) {
         publish(ended, endpoint, principal);
     }
@@ -500,7 +527,7 @@ void Daemon::observe(const http::Ended& ended, const routing::Endpoint* endpoint
     line.status = ended.status;
     line.bytes = ended.bytes_out;
     line.duration = ended.duration;
-    line.time = std::time(nullptr);
+    line.time = now;
     if (exchange != nullptr) {
         const http::Head& head = exchange->head();
         line.method = head.method;
