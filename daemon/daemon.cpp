@@ -481,7 +481,7 @@ void Daemon::publish(const http::Ended& ended, const routing::Endpoint* endpoint
     fact.status = ended.status;
     fact.principal = principal;
     fact.peer = ended.peer->address;
-    if (endpoint != nullptr) fact.route = endpoint->route.pattern;
+    if (endpoint != nullptr) fact.route = observe::route_of(*endpoint->series);
     if (ended.exchange != nullptr) {
         fact.method = ended.exchange->head().method;
         fact.request_id = ended.exchange->id();
