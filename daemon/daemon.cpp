@@ -51,6 +51,10 @@ http::Options front_options(const config::Section& http) {
     return options;
 }
 
+observe::Rotation rotation_of(const config::Section& daemon) {
+    return {daemon.bytes("log_size"), static_cast<std::size_t>(daemon.integer("log_files"))};
+}
+
 bool has_tls(const config::Section& http) { return !http.text("tls_certificate").empty(); }
 
 std::string socket_path(const config::Section& http, const std::string& data_directory) {
@@ -243,6 +247,7 @@ void Daemon::open_logs(bool background) {
         options.folder = data_directory_ + "/logs";
     }
     options.level = observe::level_of(settings->text("log_level")).value_or(Level::info);
+    options.rotation = rotation_of(*settings);
     log_writer_ = std::make_unique<observe::LogWriter>(options);
     poco_log_ = std::make_unique<observe::PocoLink>(*log_writer_);
     log_ = &log_for("larderd");
@@ -261,7 +266,8 @@ void Daemon::open_access_log() {
     if (access_log_) return;
     access_log_ = std::make_unique<observe::AccessLog>(
         data_directory_ + "/logs/access.log", reactors_of(*configuration().section("http")),
-        observe::logger_for(*log_writer_, "access"));
+        observe::logger_for(*log_writer_, "access"),
+        rotation_of(*configuration().section("daemon")));
 }
 
 void Daemon::listen() {
@@ -366,6 +372,27 @@ void Daemon::collect_values() {
     own_metrics_->collect(observe::collect_process);
     own_metrics_->collect([this](observe::Exposition& page) { http_metrics_->collect(page); });
     own_metrics_->collect([this](observe::Exposition& page) { facilities_->collect(page); });
+    own_metrics_->collect([this](observe::Exposition& page) {
+        page.gauge("larder_build_info", "Constant 1, with what was built.",
+                   observe::label("version", kVersion) + "," +
+                       observe::label("compiler", "g++ " __VERSION__) + "," +
+                       observe::label("api", fmt::format("{}.{}", kApiMajor, kApiMinor)),
+                   1);
+        for (const auto& plugin : supervisor_->status()) {
+            const std::string name = observe::label("plugin", plugin.name);
+            const std::string_view state = plugin_host::state_word(plugin.standing.state);
+            page.gauge("larder_plugin_up", "Whether the plugin serves.", name,
+                       plugin_host::serves(plugin.standing.state) ? 1 : 0);
+            page.gauge("larder_plugin_info", "Constant 1, with how the plugin stands.",
+                       name + "," + observe::label("state", state) + "," +
+                           observe::label("version", plugin.library->entry == nullptr
+                                                         ? ""
+                                                         : plugin.library->entry->version),
+                       1);
+            page.gauge("larder_plugin_routes", "Routes that the plugin serves.", name,
+                       static_cast<double>(plugin.endpoints.size()));
+        }
+    });
     own_metrics_->collect([this](observe::Exposition& page) {
         const http::Stats stats = server_->stats();
         page.gauge("larder_connections_open", "Connections open now.", {},

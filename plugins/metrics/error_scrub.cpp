@@ -43,6 +43,7 @@ std::optional<Value> value_behind(std::string_view text, std::size_t at, bool he
     while (at < text.size() && text[at] == ' ') ++at;
     char quote = 0;
     if (at < text.size() && (text[at] == '"' || text[at] == '\'')) quote = text[at++];
+    if (text.substr(at).starts_with(kScrubbed)) return Value{at, at + kScrubbed.size()};
     std::size_t end = at;
     while (end < text.size()) {
         const char c = text[end];

@@ -83,6 +83,7 @@ MetricsCore::MetricsCore(Host& host)
     metrics_lane_ = std::make_unique<Lane>("metrics-db", log, kTick, [this] { tick_metrics(); });
     host.services().offer(kErrorSink, static_cast<ErrorSink*>(this));
     host.services().offer(kAuditSink, static_cast<AuditSink*>(this));
+    metrics_lane_->poke();  // the machine's first figures
     upkeep_ = host.scheduler().add(
         {"upkeep", "every 1h", false, std::chrono::minutes(1), [this](JobRun&) { run_upkeep(); }});
 }

@@ -84,5 +84,6 @@ struct Command {
 std::vector<Command> daemon_commands();
 std::vector<Command> offline_commands();
 std::vector<Command> kv_commands();
+std::vector<Command> metrics_commands();
 
 }  // namespace larder::ctl
