@@ -7,6 +7,11 @@
 #include "storage-kit/recovery.hpp"
 
 namespace larder::storage {
+namespace {
+
+void ignore(const Finding& /*finding*/) {}
+
+}  // namespace
 
 WrittenPair write_pair(FileSystem& files, const std::string& path,
                        const std::vector<DocumentPtr>& documents, const Version& version) {
@@ -20,9 +25,13 @@ WrittenPair write_pair(FileSystem& files, const std::string& path,
     return {paths.json_tmp, paths.meta_tmp, head.json_sha256};
 }
 
+void succeed_store(FileSystem& files, const std::string& path, const std::string& previous) {
+    const Recovered found = recover(files, checkpoint::Paths(previous), unix_now_ms(), ignore);
+    succeed(files, path, {found.epoch, found.revision});
+}
+
 void succeed(FileSystem& files, const std::string& path, const Version& previous) {
     const checkpoint::Paths paths(path);
-    const auto ignore = [](const Finding&) {};
     const Recovered found = recover(files, paths, unix_now_ms(), ignore);
     if (!found.damage.empty()) {
         throw Error(Errc::corrupt, "damaged", "what was restored is damaged")

@@ -26,5 +26,7 @@ WrittenPair write_pair(FileSystem& files, const std::string& path,
 // revision ever stands for two things. Where there is none, an emptied one keeps the numbers. May
 // be called again after it was interrupted. Throws Error{corrupt}, std::system_error. [control]
 void succeed(FileSystem& files, const std::string& path, const Version& previous);
+// As above, after the closed store that stands at `previous`, whose journal counts. [control]
+void succeed_store(FileSystem& files, const std::string& path, const std::string& previous);
 
 }  // namespace larder::storage

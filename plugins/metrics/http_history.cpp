@@ -19,6 +19,7 @@ using storage::sqlite::checked;
 using storage::sqlite::Connection;
 using storage::sqlite::Row;
 
+constexpr std::string_view kNoRoute = "(no route)";
 constexpr std::int64_t kSteps[] = {10, 60, 3600};
 // Rows of a step are made into those of the next when they are so old: a day stays exact to the
 // minute.
@@ -107,7 +108,7 @@ Rollup HttpHistory::difference(Series& series, const RequestSeries& told, const 
         known = one.count;
         if (n == 0 || one.status < 500) continue;
         fresh.errors += n;
-        if (failed && one.status > 500) failed(told.route, told.method, one.status, n);
+        if (failed && told.route == kNoRoute) failed(one.status, n);
     }
     fresh.nanoseconds = told.nanoseconds - seen.nanoseconds;
     fresh.bytes_in = told.bytes_in - seen.bytes_in;

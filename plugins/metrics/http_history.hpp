@@ -32,10 +32,9 @@ public:
 
     // What was counted before belongs to no time that is known. [control]
     void begin();
-    // Takes over what was counted since, as of `now_ms`. Tells of each status from 501 up, by
-    // series: those of 500 are reported where they happen. [lane]
-    using Failed = std::function<void(std::string_view endpoint, std::string_view method,
-                                      int status, std::uint64_t count)>;
+    // Takes over what was counted since, as of `now_ms`. Tells of each 5xx that no route answered:
+    // those of routes are reported where they happen. [lane]
+    using Failed = std::function<void(int status, std::uint64_t count)>;
     void collect(std::int64_t now_ms, const Failed& failed);
     // Writes what was collected. What cannot be written waits for the next time. [lane]
     void flush();

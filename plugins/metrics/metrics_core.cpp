@@ -148,14 +148,11 @@ void MetricsCore::collect() {
     const auto insight = this->insight();
     if (!insight) return;
     insight->sample_requests(static_cast<std::uint32_t>(host_.settings().integer("raw_rate")));
-    http_->collect(unix_now_ms(), [this](std::string_view endpoint, std::string_view method,
-                                         int status, std::uint64_t count) {
+    http_->collect(unix_now_ms(), [this](int status, std::uint64_t count) {
         ErrorEntry entry;
-        entry.message = fmt::format("answered {}", status);
+        entry.message = fmt::format("answered {} where no route was reached", status);
         entry.category = "http";
         entry.severity = status == 503 ? "warning" : "error";
-        entry.endpoint = endpoint;
-        entry.method = method;
         entry.source = "larderd";
         entry.time_ms = unix_now_ms();
         entry.count = count;
