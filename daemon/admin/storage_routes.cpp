@@ -31,7 +31,8 @@ private:
     }
 };
 
-// What the files below a folder hold; what goes away meanwhile is passed over.
+}  // namespace
+
 std::uint64_t bytes_below(const std::string& folder) {
     std::uint64_t bytes = 0;
     std::error_code fault;
@@ -45,8 +46,6 @@ std::uint64_t bytes_below(const std::string& folder) {
     }
     return bytes;
 }
-
-}  // namespace
 
 void StorageRoutes::declare(Routes& routes) {
     routes.blocking({.method = Method::get,

@@ -5,6 +5,7 @@
 #include "larder/export.hpp"
 #include "larder/host.hpp"
 #include "larder/http.hpp"
+#include "larder/insight.hpp"
 #include "larder/plugin.hpp"
 #include "larder/usage.hpp"
 
@@ -17,4 +18,6 @@ extern "C" __attribute__((visibility("default"))) void larder_contract_layout(
     const larder::ProgramRan&, const larder::PluginChanged&, const larder::AlertChanged&,
     const larder::ErrorReport&, const larder::AuditRecord&, larder::ErrorSink&, larder::AuditSink&,
     larder::Usage&, larder::UsageSink&, larder::Snapshotable&, larder::SnapshotSink&,
-    larder::Moment&, larder::Snapshot&, larder::Maintenance&, const larder::SwapItem&) {}
+    larder::Moment&, larder::Snapshot&, larder::Maintenance&, const larder::SwapItem&,
+    larder::Insight&, const larder::RequestSeries&, const larder::RequestSample&,
+    const larder::DaemonFacts&) {}
