@@ -15,6 +15,7 @@
 #include "access/logins.hpp"
 #include "admin/account_routes.hpp"
 #include "admin/admin_routes.hpp"
+#include "admin/daemon_insight.hpp"
 #include "admin/openapi_route.hpp"
 #include "admin/service_routes.hpp"
 #include "admin/storage_routes.hpp"
@@ -27,6 +28,7 @@
 #include "observe/http_metrics.hpp"
 #include "observe/log.hpp"
 #include "observe/metrics.hpp"
+#include "observe/request_samples.hpp"
 #include "plugin_host/facilities.hpp"
 #include "plugin_host/restorer.hpp"
 #include "plugin_host/supervisor.hpp"
@@ -72,6 +74,7 @@ private:
     void keep_last_uses() noexcept;
     void limit_logins(const config::Configuration& configuration);
     bool post_own(Task task);  // on a worker, under the daemon's own gate [any]
+    void look_at_reactors();   // [worker]
     void make_supervisor();
     void apply(const config::Changes& changes);
     std::shared_ptr<const config::Section> section_anew(const std::string& plugin);
@@ -89,6 +92,8 @@ private:
                  std::string_view principal);
     void observe(const http::Ended& ended, const routing::Endpoint* endpoint,
                  std::string_view principal);
+    void keep_sample(const http::Ended& ended, const observe::RouteSeries& series,
+                     std::size_t reactor, std::uint64_t weight);
     Log& log_for(const std::string& source);
 
     const config::Sources sources_;
@@ -112,6 +117,7 @@ private:
     Log* log_ = nullptr;
     observe::Registry metrics_;
     std::unique_ptr<observe::HttpMetrics> http_metrics_;
+    std::unique_ptr<observe::RequestSamples> samples_;
     observe::RouteSeries* unmatched_ = nullptr;
     std::unique_ptr<observe::AccessLog> access_log_;  // made when first wanted, then kept
     std::atomic<bool> logs_access_{false};
@@ -127,6 +133,7 @@ private:
     std::unique_ptr<plugin_host::Supervisor> supervisor_;
     std::unique_ptr<plugin_host::Restorer> restorer_;
     std::unique_ptr<http::Server> server_;
+    std::unique_ptr<admin::DaemonInsight> insight_;
     std::unique_ptr<observe::MetricsOwner> own_metrics_;
     std::unique_ptr<admin::AdminRoutes> admin_;
     std::unique_ptr<admin::AccountRoutes> account_routes_;

@@ -21,19 +21,20 @@ using access::Directory;
 using access::Principal;
 using access::User;
 
+constexpr std::size_t kLongestText = 4096;  // bounds of their own are checked after it
 constexpr std::string_view kWhoami = "/api/whoami";
 constexpr std::string_view kPassword = "/api/users/{name}/password";
 
-std::vector<std::string> roles_of(const Body& body) {
-    auto roles = body.texts("roles").value_or(std::vector<std::string>());
+std::vector<std::string> roles_of(const Members& body) {
+    auto roles = texts_of(body, "roles").value_or(std::vector<std::string>());
     for (std::size_t i = 0; i < roles.size(); ++i) {
         demand(fmt::format("/roles/{}", i), [&] { access::check_role(roles[i]); });
     }
     return roles;
 }
 
-std::string password_of(const Body& body) {
-    std::string password = body.required("password");
+std::string password_of(const Members& body) {
+    std::string password = body.required_text("password", kLongestText);
     demand("/password", [&] { access::check_password(password); });
     return password;
 }
@@ -151,13 +152,14 @@ Response AccountRoutes::show(const Request& request) const {
 }
 
 Response AccountRoutes::add(const Request& request) {
-    const Body body(request.body(), {"name", "password", "roles", "disabled"});
+    const Members body = Members::of_body(request.body());
     User user;
-    user.name = body.required("name");
+    user.name = body.required_text("name", kLongestText);
     demand("/name", [&] { access::check_user_name(user.name); });
     const std::string password = password_of(body);
     user.roles = roles_of(body);
     user.disabled = body.flag("disabled").value_or(false);
+    body.end();
     user.created_ms = user.updated_ms = unix_now_ms();
     const auto refuse_twice = [&](const Directory& directory) {
         if (!directory.users.contains(user.name)) return;
@@ -177,10 +179,11 @@ Response AccountRoutes::add(const Request& request) {
 
 Response AccountRoutes::change(const Request& request) {
     const std::string name(request.param("name"));
-    const Body body(request.body(), {"roles", "disabled"});
-    const bool has_roles = body.has("roles");
+    const Members body = Members::of_body(request.body());
+    const bool has_roles = body.value("roles").has_value();
     const auto roles = roles_of(body);
     const auto disabled = body.flag("disabled");
+    body.end();
     if (!accounts_.now()->users.contains(name)) throw no_such_user();
     Asker(request).record(audit_, "user.change", name, request.body());
     User after;
@@ -232,9 +235,10 @@ void AccountRoutes::judge_password_change(const Request& request, const std::str
 
 Response AccountRoutes::set_password(const Request& request) {
     const std::string name(request.param("name"));
-    const Body body(request.body(), {"password", "current"});
+    const Members body = Members::of_body(request.body());
     const std::string password = password_of(body);
-    const auto current = body.text("current");
+    const auto current = body.text("current", kLongestText);
+    body.end();
     judge_password_change(request, name, current ? &*current : nullptr);
     if (!accounts_.now()->users.contains(name)) throw no_such_user();
     const std::string hash = access::hash_password(password);

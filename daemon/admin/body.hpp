@@ -1,43 +1,23 @@
-// The JSON object in a request's body, member by member, with the refusals that all routes share.
-// For the daemon's own small bodies: every member is known by name, and nothing nests but lists.
+// What the daemon's own routes read of a request's JSON beyond storage-kit's json_members.hpp:
+// lists of texts, and integers within bounds.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include "larder/error.hpp"
+#include "storage-kit/json_members.hpp"
 
 namespace larder::admin {
 
-// Error{unprocessable, "invalid-field"} that points at a member: "/roles/0". [any]
-Error invalid_field(std::string_view pointer, std::string detail);
+using storage::json::invalid_field;
+using storage::json::Members;
 
-// Nothing is read where a member is absent; a wrong type throws invalid_field(). [any]
-class Body {
-public:
-    // Throws Error{bad_request, "invalid-json"}, and invalid_field() for what is no object or has
-    // a member that is none of `known`. An empty text is an object without members.
-    Body(std::string_view text, std::initializer_list<std::string_view> known);
-
-    bool has(std::string_view name) const noexcept { return find(name) != nullptr; }
-    bool is_null(std::string_view name) const noexcept;
-    std::optional<std::string> text(std::string_view name) const;
-    std::optional<bool> flag(std::string_view name) const;
-    std::optional<std::int64_t> integer(std::string_view name, std::int64_t least,
-                                        std::int64_t most) const;
-    std::optional<std::vector<std::string>> texts(std::string_view name) const;
-    // As text(), but throws invalid_field() where there is none.
-    std::string required(std::string_view name) const;
-
-private:
-    const std::string_view* find(std::string_view name) const noexcept;
-
-    std::string text_;  // what the views look into
-    std::vector<std::pair<std::string, std::string_view>> members_;
-};
+// Nothing where the member is absent; both throw invalid_field(). [any]
+std::optional<std::vector<std::string>> texts_of(const Members& members, std::string_view name);
+std::optional<std::int64_t> integer_of(const Members& members, std::string_view name,
+                                       std::int64_t least, std::int64_t most);
 
 }  // namespace larder::admin

@@ -77,15 +77,15 @@ private:
 constexpr std::int64_t kMostDays = 36500, kMostBackups = 1000000;
 
 CleanupWish wish_of(const Request& request) {
-    const Body body(request.body(), {"older_than_days", "only_never_downloaded",
-                                     "metrics_older_than_days", "keep_backups", "dry_run"});
+    const Members body = Members::of_body(request.body());
     CleanupWish wish;
     wish.dry_run = body.flag("dry_run").value_or(false);
     wish.only_never_downloaded = body.flag("only_never_downloaded").value_or(true);
-    wish.older_than_days = body.integer("older_than_days", 0, kMostDays).value_or(-1);
+    wish.older_than_days = integer_of(body, "older_than_days", 0, kMostDays).value_or(-1);
     wish.metrics_older_than_days =
-        body.integer("metrics_older_than_days", 0, kMostDays).value_or(-1);
-    wish.keep_backups = body.integer("keep_backups", 1, kMostBackups).value_or(-1);
+        integer_of(body, "metrics_older_than_days", 0, kMostDays).value_or(-1);
+    wish.keep_backups = integer_of(body, "keep_backups", 1, kMostBackups).value_or(-1);
+    body.end();
     if (wish.older_than_days >= 0 || wish.metrics_older_than_days >= 0 || wish.keep_backups >= 0) {
         return wish;
     }
@@ -94,7 +94,8 @@ CleanupWish wish_of(const Request& request) {
                         "keep_backups");
 }
 
-// What the files below a folder hold; what goes away meanwhile is passed over.
+}  // namespace
+
 std::uint64_t bytes_below(const std::string& folder) {
     std::uint64_t bytes = 0;
     std::error_code fault;
@@ -108,8 +109,6 @@ std::uint64_t bytes_below(const std::string& folder) {
     }
     return bytes;
 }
-
-}  // namespace
 
 void StorageRoutes::declare(Routes& routes) {
     routes.blocking({.method = Method::get,

@@ -2,6 +2,7 @@
 // together of what each plugin says and does. Not the plugins' own figures, nor their retention.
 #pragma once
 
+#include <cstdint>
 #include <mutex>
 #include <string>
 
@@ -10,6 +11,9 @@
 #include "plugin_host/supervisor.hpp"
 
 namespace larder::admin {
+
+// What the files below a folder hold; what goes away meanwhile is passed over. [worker]
+std::uint64_t bytes_below(const std::string& folder);
 
 class StorageRoutes {
 public:

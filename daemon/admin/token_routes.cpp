@@ -19,7 +19,8 @@ namespace {
 using access::Directory;
 using access::Token;
 
-constexpr std::size_t kMostTokens = 10000, kMostWords = 100, kLongestPrefix = 1024;
+constexpr std::size_t kMostTokens = 10000, kMostWords = 100, kLongestPrefix = 1024,
+                      kLongestText = 4096;
 
 // By age, so that a list does not move while it is read.
 struct Listed {
@@ -27,22 +28,23 @@ struct Listed {
     Token token;
 };
 
-std::vector<std::string> few(const Body& body, std::string_view name) {
-    auto words = body.texts(name).value_or(std::vector<std::string>());
+std::vector<std::string> few(const Members& body, std::string_view name) {
+    auto words = texts_of(body, name).value_or(std::vector<std::string>());
     if (words.size() <= kMostWords) return words;
     throw invalid_field(fmt::format("/{}", name), fmt::format("expected at most {}", kMostWords));
 }
 
-std::int64_t expiry_of(const Body& body) {
-    if (!body.has("expires_at") || body.is_null("expires_at")) return 0;
-    const auto time = storage::parse_rfc3339(*body.text("expires_at"));
+std::int64_t expiry_of(const Members& body) {
+    const auto given = body.text("expires_at", kLongestText);
+    if (!given) return 0;
+    const auto time = storage::parse_rfc3339(*given);
     if (time && *time > 0) return *time;
     throw invalid_field("/expires_at", "expected a time such as 2027-01-31T00:00:00.000Z, or null");
 }
 
-Token token_of(const Body& body) {
+Token token_of(const Members& body) {
     Token token;
-    token.name = body.required("name");
+    token.name = body.required_text("name", kLongestText);
     demand("/name", [&] { access::check_token_name(token.name); });
     token.scopes = few(body, "scopes");
     if (token.scopes.empty()) {
@@ -60,7 +62,8 @@ Token token_of(const Body& body) {
                             "kv/settings/");
     }
     token.expires_ms = expiry_of(body);
-    if (!body.is_null("user")) token.user = body.text("user").value_or("");
+    token.user = body.text("user", kLongestText).value_or("");
+    body.end();
     token.created_ms = unix_now_ms();
     return token;
 }
@@ -110,8 +113,7 @@ Response TokenRoutes::list(const Request& request) const {
 }
 
 Response TokenRoutes::add(const Request& request) {
-    const Body body(request.body(), {"name", "scopes", "prefixes", "expires_at", "user"});
-    Token token = token_of(body);
+    Token token = token_of(Members::of_body(request.body()));
     const access::NewToken made = access::make_token();
     token.id = made.id;
     storage::Sha256 sum;

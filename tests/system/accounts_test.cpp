@@ -289,6 +289,7 @@ public:
 
     void records_who_did_what() {
         start({{"LARDER_AUTH_ENABLED", "true"},
+               {"LARDER_METRICS_ENABLED", "false"},  // it stores the audit, too
                {"LARDER_DAEMON_PLUGIN_DIRS", daemon_folder() + "/lib/larder/test_plugins"}});
         const std::string admin = bearer("boss", {"admin"});
         with(admin, "POST", "/api/users", R"({"name":"ann","password":"correct horse"})");
