@@ -104,6 +104,7 @@ config::Configuration read_configuration(config::Loader& loader,
                                          const std::vector<plugin_host::Library>& libraries) {
     auto configuration = loader.with_plugins(plugin_host::declarations_of(libraries));
     require_safe_listeners(configuration);
+    notify::Outlets::check(configuration);
     return configuration;
 }
 
@@ -177,6 +178,9 @@ void Daemon::make_facilities() {
         [this](Task task) { return post_own(std::move(task)); },
         [this](std::string_view id) { return services_.lease(id, own_); }});
     own_.errors = &facilities_->own_reports;
+    outlets_ = std::make_unique<notify::Outlets>(log_for("alerts"),
+                                                 [this] { return this->configuration(); });
+    facilities_->alert_out = [this](const observe::Alert& alert) { outlets_->tell(alert); };
     facilities_->add_job(
         {"reactors", "every 60s", false, {}, [this](JobRun&) { look_at_reactors(); }});
     facilities_->add_job({"disk", "every 60s", false, {}, [this](JobRun&) {
@@ -185,8 +189,17 @@ void Daemon::make_facilities() {
                               facilities_->reports.hand_over();
                               failures_->hand_over();
                           }});
+    facilities_->add_job({"storage", "every 1h", false, {}, [this](JobRun&) { look_at_quotas(); }});
     facilities_->add_job(
         {"accounts", "every 5m", false, {}, [this](JobRun&) { accounts_->keep_last_uses(); }});
+}
+
+void Daemon::look_at_quotas() {
+    const auto percent =
+        static_cast<int>(configuration().section("alerts")->integer("quota_percent"));
+    storage_routes_->each_quota([&](const std::string& section, double used_percent) {
+        facilities_->check_quota(section, used_percent, percent);
+    });
 }
 
 bool Daemon::post_own(Task task) {
@@ -564,6 +577,7 @@ bool Daemon::stop() {
     const std::size_t cut = drained.get();
     own_.gate.close();
     facilities_->stop();
+    outlets_->stop();
     keep_last_uses();
     ended = own_.gate.wait_idle(deadline + kAfterCut) && ended;
     if (cut > 0) {

@@ -24,6 +24,7 @@
 #include "config/loader.hpp"
 #include "http/http.hpp"
 #include "jobs/worker_pool.hpp"
+#include "notify/outlets.hpp"
 #include "observe/access_log.hpp"
 #include "observe/http_metrics.hpp"
 #include "observe/log.hpp"
@@ -74,6 +75,7 @@ private:
     void keep_last_uses() noexcept;
     void limit_logins(const config::Configuration& configuration);
     bool post_own(Task task);  // on a worker, under the daemon's own gate [any]
+    void look_at_quotas();     // [worker]
     void look_at_reactors();   // [worker]
     void make_supervisor();
     void apply(const config::Changes& changes);
@@ -123,6 +125,7 @@ private:
     std::atomic<bool> logs_access_{false};
     std::unique_ptr<jobs::WorkerPool> workers_;
     plugin_host::ServiceRegistry services_;
+    std::unique_ptr<notify::Outlets> outlets_;
     std::unique_ptr<plugin_host::Facilities> facilities_;
     std::unique_ptr<access::Accounts> accounts_;
     std::unique_ptr<access::Failures> failures_;

@@ -169,6 +169,17 @@ Response StorageRoutes::clean_up(const Request& request) {
     return json(body);
 }
 
+void StorageRoutes::each_quota(
+    const std::function<void(const std::string& section, double used_percent)>& use) const {
+    plugins_.with_each_power(kUsage, [&](const std::string& /*plugin*/, void* power) {
+        Sections told;
+        static_cast<Usage*>(power)->measure(told);
+        for (const auto& [name, figures] : told.sections) {
+            if (figures.has("quota_used")) use(name, figures.getValue<double>("quota_used"));
+        }
+    });
+}
+
 Response StorageRoutes::usage(const Request& /*request*/) const {
     Object body = object();
     plugins_.with_each_power(kUsage, [&](const std::string& /*plugin*/, void* power) {

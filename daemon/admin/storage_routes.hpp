@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <string>
 
@@ -22,6 +23,9 @@ public:
         : plugins_(plugins), audit_(audit), data_directory_(std::move(data_directory)) {}
 
     void declare(Routes& routes);
+    // Tells how many percent of its quota each section that has one uses. [worker]
+    void each_quota(
+        const std::function<void(const std::string& section, double used_percent)>& use) const;
 
 private:
     Response usage(const Request& request) const;

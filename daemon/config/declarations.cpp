@@ -108,6 +108,24 @@ constexpr Setting kAuth[] = {
 };
 
 constexpr Setting kAlerts[] = {
+    {"webhook_url", "text", "", nullptr, nullptr,
+     "Where alerts are posted to as JSON when they are raised and when they are over: http://… or "
+     "https://…",
+     true, true},
+    {"webhook_secret", "text", "", nullptr, nullptr,
+     "What such posts are signed with (HMAC-SHA-256, header Larder-Signature); empty: they are "
+     "not.",
+     true, true},
+    {"smtp_url", "text", "", nullptr, nullptr,
+     "The mail server that takes alerts: smtp://HOST[:PORT], or "
+     "smtps://[USER:PASSWORD@]HOST[:PORT].",
+     true, true},
+    {"mail_to", "text", "", nullptr, nullptr, "Whom they are for, comma-separated.", true, false},
+    {"mail_from", "text", "", nullptr, nullptr,
+     "Whom they are from; empty: larderd at this machine's name.", true, false},
+    {"quota_percent", "integer", "90", "1", "100",
+     "An alert is raised when so many percent of a plugin's quota are used; looked at each hour.",
+     true, false},
     {"disk_percent", "integer", "95", "1", "100",
      "An alert is raised when the file system with the data is filled by so many percent.", true,
      false},
