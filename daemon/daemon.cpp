@@ -65,8 +65,10 @@ std::string socket_path(const config::Section& http, const std::string& data_dir
 void require_safe_listeners(const config::Configuration& configuration) {
     const auto http = configuration.section("http");
     if (http->text("tls_certificate").empty() != http->text("tls_key").empty()) {
-        throw Error(Errc::unprocessable, "half-tls",
-                    "http.tls_certificate and http.tls_key go together; set both or neither");
+        throw config::fault_at(configuration, "http",
+                               has_tls(*http) ? "tls_certificate" : "tls_key",
+                               "http.tls_certificate and http.tls_key go together; set both or "
+                               "neither");
     }
     const bool safe = configuration.section("auth")->flag("enabled") && has_tls(*http);
     if (safe || http->flag("allow_insecure")) return;
@@ -74,9 +76,9 @@ void require_safe_listeners(const config::Configuration& configuration) {
         if (address.starts_with("unix:") || access::is_loopback_name(access::host_of(address))) {
             continue;
         }
-        throw Error(
-            Errc::unprocessable, "insecure-listener",
-            fmt::format("http.listen = {} can be reached from other machines, which wants "
+        throw config::fault_at(
+            configuration, "http", "listen",
+            fmt::format("{} can be reached from other machines, which wants "
                         "auth.enabled = true and http.tls_certificate; listen on 127.0.0.1, set "
                         "both, or accept the risk with http.allow_insecure = true",
                         address));
@@ -97,6 +99,16 @@ std::shared_ptr<const access::Access> access_of(const config::Configuration& con
     policy.allowed_hosts = http->list("allowed_hosts");
     policy.allowed_origins = http->list("allowed_origins");
     return std::make_shared<access::Access>(std::move(policy));
+}
+
+void use_certificate(http::Server& server, const config::Configuration& configuration) {
+    const auto http = configuration.section("http");
+    if (!has_tls(*http)) return;
+    try {
+        server.use_certificate(http->text("tls_certificate"), http->text("tls_key"));
+    } catch (const Error& error) {
+        throw config::fault_at(configuration, "http", "tls_certificate", error.detail());
+    }
 }
 
 // A configuration of these sources, whole and safe to put in force.
@@ -181,11 +193,30 @@ void Daemon::make_facilities() {
             });
         },
         [this](std::string_view id) { return services_.lease(id, own_); }});
+    own_.errors = &facilities_->own_reports;
+    facilities_->add_job(
+        {"reactors", "every 60s", false, {}, [this](JobRun&) { look_at_reactors(); }});
     facilities_->add_job({"disk", "every 60s", false, {}, [this](JobRun&) {
                               facilities_->check_disk(static_cast<int>(
                                   configuration().section("alerts")->integer("disk_percent")));
                               facilities_->reports.hand_over();
                           }});
+}
+
+// A handler that waits on an I/O thread cannot be cut off; its author and the admin can be told.
+void Daemon::look_at_reactors() {
+    const auto holding = dispatcher_->holding();
+    if (holding.empty()) return facilities_->own_alerts.resolve("reactor-held");
+    for (const routing::Owner* const owner : holding) {
+        const std::string text = fmt::format(
+            "plugin {} has held up an I/O thread since the last look, and with it that thread's "
+            "connections: a prompt handler of its must not wait; disable it and restart the "
+            "daemon, "
+            "and have the route declared as a blocking one",
+            owner->name);
+        log_->write(Level::error, text);
+        facilities_->own_alerts.raise("reactor-held", Severity::critical, text);
+    }
 }
 
 void Daemon::make_supervisor() {
@@ -266,7 +297,7 @@ void Daemon::open_access_log() {
 void Daemon::listen() {
     const auto http = configuration_.section("http");
     const bool tls = has_tls(*http);
-    if (tls) server_->use_certificate(http->text("tls_certificate"), http->text("tls_key"));
+    use_certificate(*server_, configuration_);
     const auto inherited = system::inherited_sockets(tls);
     for (const auto& spec : inherited) server_->listen(spec);
     if (inherited.empty()) {
@@ -280,9 +311,10 @@ void Daemon::listen() {
 void Daemon::start() {
     const auto configuration = this->configuration();
     access_ = access_of(configuration);
-    admin_ = std::make_unique<admin::AdminRoutes>(admin::Sources{
-        *supervisor_, *server_, *workers_, metrics_, [this] { return this->configuration(); },
-        [this] { return reload(); }, kVersion, data_directory_, unix_now_ms()});
+    admin_ = std::make_unique<admin::AdminRoutes>(
+        admin::Sources{*supervisor_, *server_, *workers_, metrics_, facilities_->own_reports,
+                       [this] { return this->configuration(); }, [this] { return reload(); },
+                       kVersion, data_directory_, unix_now_ms()});
     plugin_host::RouteCollector routes(own_, {}, *http_metrics_);
     admin_->declare(routes);
     openapi_ = std::make_unique<admin::OpenApiRoute>([this] { return table(); },
@@ -410,9 +442,7 @@ void Daemon::apply(const config::Changes& changes) {
     const auto http = changes.in_force.section("http");
     const auto settings = changes.in_force.section("daemon");
     if (settings->flag("access_log")) open_access_log();
-    if (has_tls(*http)) {
-        server_->use_certificate(http->text("tls_certificate"), http->text("tls_key"));
-    }
+    use_certificate(*server_, changes.in_force);
     {
         const std::scoped_lock lock(mutex_);
         configuration_ = changes.in_force;

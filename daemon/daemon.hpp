@@ -61,6 +61,7 @@ public:
 
 private:
     void make_facilities();
+    void look_at_reactors();  // [worker]
     void make_supervisor();
     void apply(const config::Changes& changes);
     std::shared_ptr<const config::Section> section_anew(const std::string& plugin);

@@ -9,6 +9,7 @@
 
 #include "admin/answer_schemas.hpp"
 #include "admin/answers.hpp"
+#include "admin/asker.hpp"
 #include "config/loader.hpp"
 #include "larder/abi.hpp"
 #include "larder/time.hpp"
@@ -33,6 +34,18 @@ std::string_view readiness_word(State state) {
         case State::disabled: return "disabled";
         default: return "failed";
     }
+}
+
+// As the audit calls it.
+std::string_view action_word(plugin_host::Action action) {
+    using plugin_host::Action;
+    switch (action) {
+        case Action::enable: return "plugin.enable";
+        case Action::disable: return "plugin.disable";
+        case Action::reload: return "plugin.reload";
+        case Action::reset: return "plugin.reset";
+    }
+    return "plugin";
 }
 
 std::uint64_t resident_bytes(std::string_view what) {
@@ -86,6 +99,12 @@ Object describe_plugin(const PluginStatus& plugin, const config::Configuration& 
             fmt::format("{}.{}", plugin.library->stamp.api_major, plugin.library->stamp.api_minor));
     row.set("summary", entry != nullptr ? entry->summary : "");
     row.set("file", plugin.library->path);
+    Array data;
+    if (entry != nullptr) {
+        for (const auto claim : routing::split_list(entry->data_claims))
+            data.add(std::string(claim));
+    }
+    row.set("data", data);
     row.set("state", std::string(plugin_host::state_word(plugin.standing.state)));
     row.set("reason", plugin.standing.reason);
     row.set("since", rfc3339(plugin.standing.since_ms));
@@ -178,8 +197,9 @@ void AdminRoutes::declare(Routes& routes) {
                    .media_types = "application/json",
                    .answer_schema = kReloadSchema,
                    .problems = kReloadProblems},
-                  [this](const Request&, Reply reply) {
-                      beside(std::move(reply), [this] { return reload(); });
+                  [this](const Request& request, Reply reply) {
+                      beside(std::move(reply),
+                             [this, asker = Asker(request)] { return reload(asker); });
                   });
     declare_actions(routes);
     Route metrics =
@@ -209,7 +229,8 @@ void AdminRoutes::declare_actions(Routes& routes) {
                        .problems = kActionProblems},
                       [this, action = action](const Request& request, Reply reply) {
                           beside(std::move(reply), [this, name = std::string(request.param("name")),
-                                                    action] { return act(name, action); });
+                                                    asker = Asker(request),
+                                                    action] { return act(asker, name, action); });
                       });
     }
 }
@@ -297,17 +318,21 @@ Response AdminRoutes::plugin(const Request& request) const {
     return record_of(request.param("name"));
 }
 
-Response AdminRoutes::record_of(std::string_view name) const {
-    for (const PluginStatus& plugin : sources_.plugins.status()) {
-        if (plugin.name == name) {
-            return json(describe_plugin(plugin, sources_.configuration()));
-        }
+PluginStatus AdminRoutes::status_of(std::string_view name) const {
+    for (PluginStatus& plugin : sources_.plugins.status()) {
+        if (plugin.name == name) return std::move(plugin);
     }
     throw plugin_host::no_such_plugin();
 }
 
+Response AdminRoutes::record_of(std::string_view name) const {
+    return json(describe_plugin(status_of(name), sources_.configuration()));
+}
+
 // The plugin's record, as it stands when the walk is over.
-Response AdminRoutes::act(const std::string& name, plugin_host::Action action) {
+Response AdminRoutes::act(const Asker& asker, const std::string& name, plugin_host::Action action) {
+    (void)status_of(name);
+    asker.record(sources_.audit, action_word(action), name);
     sources_.plugins.act(name, action);
     return record_of(name);
 }
@@ -383,7 +408,8 @@ Response AdminRoutes::configuration(const Request& /*request*/) const {
     return json(body);
 }
 
-Response AdminRoutes::reload() {
+Response AdminRoutes::reload(const Asker& asker) {
+    asker.record(sources_.audit, "config.reload", "");
     const auto rows = [](const std::vector<config::Change>& changes) {
         Array array;
         for (const config::Change& change : changes) {

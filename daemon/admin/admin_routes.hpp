@@ -6,9 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "admin/asker.hpp"
 #include "config/configuration.hpp"
 #include "http/http.hpp"
 #include "jobs/worker_pool.hpp"
+#include "larder/alerts.hpp"
 #include "larder/http.hpp"
 #include "observe/metrics.hpp"
 #include "plugin_host/supervisor.hpp"
@@ -21,6 +23,7 @@ struct Sources {
     const http::Server& server;
     jobs::WorkerPool& workers;
     observe::Registry& metrics;
+    Audit& audit;
     std::function<config::Configuration()> configuration;
     // Throws config::ConfigError or Error: then nothing has changed.
     std::function<config::Changes()> reload;
@@ -43,8 +46,9 @@ private:
     Response plugin(const Request& request) const;
     Response limits(const Request& request) const;
     Response configuration(const Request& request) const;
-    Response reload();
-    Response act(const std::string& name, plugin_host::Action action);
+    Response reload(const Asker& asker);
+    Response act(const Asker& asker, const std::string& name, plugin_host::Action action);
+    plugin_host::PluginStatus status_of(std::string_view name) const;  // throws no_such_plugin()
     Response record_of(std::string_view name) const;
     void beside(Reply reply, std::function<Response()> work);
     Response metrics(const Request& request) const;

@@ -38,12 +38,14 @@ inline constexpr std::string_view kStatusSchema = R"({"type": "object",
             "required": ["name", "version", "state"]}}}})";
 
 inline constexpr std::string_view kPluginSchema = R"({"type": "object",
-    "required": ["name", "version", "api_version", "summary", "file", "state", "reason", "since",
-                 "stuck", "enabled", "choice", "routes", "settings"],
+    "required": ["name", "version", "api_version", "summary", "file", "data", "state", "reason",
+                 "since", "stuck", "enabled", "choice", "routes", "settings"],
     "properties": {
         "name": {"type": "string"}, "version": {"type": ["string", "null"]},
         "api_version": {"type": "string"}, "summary": {"type": "string"},
         "file": {"type": "string"},
+        "data": {"type": "array", "items": {"type": "string"},
+                 "description": "What is its own in the data directory."},
         "state": {"enum": ["refused", "stopped", "starting", "running", "degraded", "read-only",
                            "draining", "failed", "disabled"]},
         "reason": {"type": "string"}, "since": {"type": "string", "format": "date-time"},
@@ -57,8 +59,8 @@ inline constexpr std::string_view kPluginSchema = R"({"type": "object",
 inline constexpr std::string_view kPluginListSchema =
     R"({"allOf": [{"$ref": "#/components/schemas/List"},
         {"properties": {"items": {"items": {"type": "object",
-            "required": ["name", "version", "api_version", "summary", "file", "state", "reason",
-                         "since", "stuck", "enabled", "choice", "routes", "settings"]}}}}]})";
+            "required": ["name", "version", "api_version", "summary", "file", "data", "state",
+                         "reason", "since", "stuck", "enabled", "choice", "routes", "settings"]}}}}]})";
 
 inline constexpr std::string_view kPluginParameters = "name: the plugin's id, as in its .ini";
 inline constexpr std::string_view kPluginProblems =
@@ -72,7 +74,8 @@ inline constexpr std::string_view kActionProblems =
     "409 busy: another reload is under way;"
     "422 invalid-configuration: the configuration is mistaken, see `file`, `line` and `key`;"
     "422 settings-refused: the plugin refuses its settings as a whole;"
-    "500 storage-failed; 503 stopping: the daemon is being stopped; 507 disk-full";
+    "500 storage-failed; 503 audit-refused; 503 stopping: the daemon is being stopped; 507 "
+    "disk-full";
 
 inline constexpr std::string_view kLimitsSchema = R"({"type": "object",
     "required": ["header_section", "target", "body", "head_timeout", "body_timeout",
@@ -105,10 +108,7 @@ inline constexpr std::string_view kReloadProblems =
     "409 busy: another reload is under way;"
     "409 plugin-stuck;"
     "422 settings-refused: a plugin refuses its settings as a whole;"
-    "503 stopping: the daemon is being stopped;"
-    "422 half-tls: http.tls_certificate and http.tls_key go together;"
-    "422 insecure-listener: a listener that others can reach wants credentials and TLS;"
-    "400 tls-certificate: the certificate or its key cannot be used";
+    "503 audit-refused; 503 stopping: the daemon is being stopped";
 
 inline constexpr std::string_view kUsageSchema = R"({"type": "object",
     "required": ["total", "file_system"],

@@ -6,6 +6,7 @@
 
 #include "admin/answer_schemas.hpp"
 #include "admin/answers.hpp"
+#include "admin/asker.hpp"
 #include "larder/error.hpp"
 
 namespace larder::admin {
@@ -125,18 +126,12 @@ Response ServiceRoutes::job(const Request& request) const {
 }
 
 Response ServiceRoutes::run_job(const Request& request) {
-    AuditRecord record;
-    record.actor = request.principal();
-    record.action = "job.run";
-    record.target = request.param("name");
-    record.outcome = "ok";
-    record.ip_address = request.peer_address();
-    record.request_id = request.id();
-    if (!facilities_.jobs.status(record.target)) throw jobs::no_such_job();
-    facilities_.own_reports.record(record);
-    facilities_.jobs.run_now(record.target);
+    const std::string name(request.param("name"));
+    if (!facilities_.jobs.status(name)) throw jobs::no_such_job();
+    Asker(request).record(facilities_.own_reports, "job.run", name);
+    facilities_.jobs.run_now(name);
     Object body = object();
-    body.set("name", std::string(record.target));
+    body.set("name", name);
     body.set("accepted", true);
     return json(body, 202);
 }

@@ -118,6 +118,22 @@ std::string to_string(const Fault& fault) {
 ConfigError::ConfigError(std::vector<Fault> faults)
     : faults_(std::move(faults)), text_(join(faults_)) {}
 
+ConfigError fault_at(const Configuration& configuration, const std::string& section,
+                     const std::string& key, std::string message) {
+    const auto found = configuration.section(section);
+    const Section::Item* const item = found->find(key);
+    Fault fault;
+    fault.key = fmt::format("{}.{}", section, key);
+    fault.message = std::move(message);
+    if (item != nullptr && item->origin.kind == Origin::Kind::file) {
+        fault.file = item->origin.place;
+        fault.line = item->origin.line;
+    } else if (item != nullptr) {
+        fault.file = kind_word(item->origin.kind);
+    }
+    return ConfigError({std::move(fault)});
+}
+
 Loader::Loader(Sources sources) : sources_(std::move(sources)) {
     read_files();
     for (const RawFile& file : files_) collect(file);

@@ -58,6 +58,11 @@ private:
     std::string text_;
 };
 
+// What is wrong with a setting of a configuration that was well-formed so far: a fault at the place
+// that it comes from. [any]
+ConfigError fault_at(const Configuration& configuration, const std::string& section,
+                     const std::string& key, std::string message);
+
 // Reads the sources once and binds them in two steps, since the daemon must be configured before it
 // can find the plugins. Never throws for what an admin wrote, before with_plugins(). [control]
 class Loader {

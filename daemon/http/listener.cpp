@@ -25,7 +25,7 @@ namespace larder::http {
 namespace {
 
 constexpr int kBacklog = 4096;
-constexpr int kTurn = 64;  // accepted before the reactor looks at its connections again
+constexpr int kTurn = 64;  // accepted before the thread looks at other listeners and its mail
 constexpr std::chrono::milliseconds kRest{100};
 
 [[noreturn]] void refuse(const std::string& address, const std::string& what) {

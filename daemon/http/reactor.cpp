@@ -57,9 +57,9 @@ void Reactor::log(Level level, std::string_view message) const {
     if (environment_->logger) environment_->logger(level, message);
 }
 
-void Reactor::start() {
+void Reactor::start(const std::string& thread_name) {
     thread_ = std::thread([this] { work(); });
-    pthread_setname_np(thread_.native_handle(), fmt::format("reactor-{}", index_).c_str());
+    pthread_setname_np(thread_.native_handle(), thread_name.c_str());
 }
 
 void Reactor::work() {
@@ -118,11 +118,18 @@ bool Reactor::mail(std::shared_ptr<Mailed> to, std::uint64_t what) noexcept {
     {
         const std::lock_guard lock(mutex_);
         if (closed_) return false;
+        if (mail_.empty()) mail_since_ = Clock::now();
         mail_.push_back({std::move(to), what});
         asleep = std::exchange(asleep_, false);
     }
     if (asleep) poller_.wake();
     return true;
+}
+
+bool Reactor::lags() const {
+    constexpr std::chrono::seconds kLong{1};
+    const std::lock_guard lock(mutex_);
+    return !mail_.empty() && Clock::now() - mail_since_ > kLong;
 }
 
 bool Reactor::run(std::function<void()> call) {

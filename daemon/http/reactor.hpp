@@ -69,14 +69,17 @@ public:
     Reactor(const Reactor&) = delete;
     Reactor& operator=(const Reactor&) = delete;
 
-    void start();  // [control]
-    void stop();   // cuts what is left, ends the thread; mail is refused from here on [control]
+    void start(const std::string& thread_name);  // [control]
+    void stop();  // cuts what is left, ends the thread; mail is refused from here on [control]
 
     // Posts mail; the first of a batch wakes the thread, the others ride along. False after stop():
     // it was dropped. [any]
     bool mail(std::shared_ptr<Mailed> to, std::uint64_t what) noexcept;
     // Runs `call` on the thread. False after stop(): it was dropped. [any]
     bool run(std::function<void()> call);
+    // Mail has been waiting for longer than any handler that is as it should be takes: the thread
+    // hangs in the application. [any]
+    bool lags() const;
     // Whether the caller is on this reactor's thread. [any]
     bool here() const noexcept { return current() == this; }
     static const Reactor* current() noexcept;
@@ -129,10 +132,11 @@ private:
     std::atomic<std::size_t> load_{0};
     std::atomic<std::uint64_t> requests_{0};
 
-    std::mutex mutex_;
-    std::vector<Mail> mail_;  // guarded by mutex_
-    bool closed_ = false;     // guarded by mutex_
-    bool asleep_ = false;     // guarded by mutex_: mail must wake the thread
+    mutable std::mutex mutex_;
+    std::vector<Mail> mail_;        // guarded by mutex_
+    Clock::time_point mail_since_;  // guarded by mutex_: when the first of it came
+    bool closed_ = false;           // guarded by mutex_
+    bool asleep_ = false;           // guarded by mutex_: mail must wake the thread
 
     // Only the thread, once it runs.
     Options options_;

@@ -29,7 +29,7 @@ namespace {
 // Connections beyond the limit that are being told so, at a time; further ones are closed at once.
 constexpr std::size_t kTurningAway = 256;
 // For a reactor to come to what it is asked; it is busy for milliseconds, or it hangs.
-constexpr std::chrono::seconds kPatience{10};
+constexpr std::chrono::seconds kPatience{10}, kPatienceWithOneThatLags{1};
 
 // What is told where a connection object cannot be had.
 std::string bare_refusal(Reactor& reactor) {
@@ -95,10 +95,14 @@ public:
     std::vector<std::shared_ptr<Reactor>> reactors;
 
 private:
+    using Reactors = std::vector<std::shared_ptr<Reactor>>;
+    bool on_each(const Reactors& reactors, std::function<void(std::size_t)> call);
     void place(Accepted&& accepted);
     void stop_listening();
 
     const std::shared_ptr<Environment> environment_ = std::make_shared<Environment>();
+    // Runs no handlers, so that connections are taken whatever these do.
+    std::shared_ptr<Reactor> acceptor_;
     bool running_ = false;
 };
 
@@ -112,6 +116,7 @@ Server::Impl::Impl(Options options, Application& application, Post post, Logger 
     for (std::size_t i = 0; i < count; ++i) {
         reactors.push_back(std::make_shared<Reactor>(i, environment_, options));
     }
+    acceptor_ = std::make_shared<Reactor>(count, environment_, options);
 }
 
 void Server::Impl::listen(const ListenerSpec& spec) {
@@ -126,27 +131,29 @@ void Server::Impl::listen(const ListenerSpec& spec) {
 
 void Server::Impl::start() {
     std::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c): cannot fail for SIGPIPE
-    for (const auto& reactor : reactors) reactor->start();
+    for (const auto& reactor : reactors) {
+        reactor->start(fmt::format("reactor-{}", reactor->index()));
+    }
+    acceptor_->start("acceptor");
     running_ = true;
-    Reactor* const first = reactors.front().get();
-    first->run([this, first] {
+    acceptor_->run([this] {
         for (const auto& listener : listeners) {
             listener->start(
-                *first, [this](Accepted&& accepted) { place(std::move(accepted)); },
-                [first] { return bare_refusal(*first); });
+                *acceptor_, [this](Accepted&& accepted) { place(std::move(accepted)); },
+                [this] { return bare_refusal(*acceptor_); });
         }
     });
 }
 
-// To the reactor with the fewest connections; on the first reactor's thread.
+// To the reactor with the fewest connections, of those that do not hang; on the acceptor's thread.
 void Server::Impl::place(Accepted&& accepted) {
     environment_->connections_total.fetch_add(1, std::memory_order_relaxed);
-    const std::size_t most = reactors.front()->options().max_connections;
+    const std::size_t most = acceptor_->options().max_connections;
     const std::size_t open = load();
     if (open >= most + kTurningAway) {
         environment_->connections_refused.fetch_add(1, std::memory_order_relaxed);
         if (accepted.peer().tls) return;
-        const std::string text = bare_refusal(*reactors.front());
+        const std::string text = bare_refusal(*acceptor_);
         const Accepted leaving = std::move(accepted);
         (void)::send(leaving.fd(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         return;
@@ -154,27 +161,37 @@ void Server::Impl::place(Accepted&& accepted) {
     SslPointer ssl;
     if (accepted.peer().tls) {
         ssl = tls.make();
-        if (!ssl) return reactors.front()->log(Level::error, "no TLS session could be made");
+        if (!ssl) return acceptor_->log(Level::error, "no TLS session could be made");
     }
+    const auto rank = [](const auto& reactor) {
+        return std::pair(reactor->lags(), reactor->load());
+    };
     const std::shared_ptr<Reactor>& to =
         *std::min_element(reactors.begin(), reactors.end(),
-                          [](const auto& a, const auto& b) { return a->load() < b->load(); });
+                          [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
     to->add_load();
     const auto arrival =
         std::make_shared<Arrival>(to, std::move(accepted), std::move(ssl), open >= most);
-    if (to->here()) return arrival->deliver(0);
     if (!to->mail(arrival, 0)) to->drop_load();
 }
 
 void Server::Impl::update(const Options& options) {
     on_each_reactor([this, options](std::size_t index) { reactors[index]->set_options(options); });
+    on_each({acceptor_}, [this, options](std::size_t) { acceptor_->set_options(options); });
 }
 
 bool Server::Impl::on_each_reactor(std::function<void(std::size_t)> call) {
+    return on_each(reactors, std::move(call));
+}
+
+bool Server::Impl::on_each(const Reactors& asked, std::function<void(std::size_t)> call) {
     if (!running_) {  // nobody else is there to disturb
-        for (std::size_t i = 0; i < reactors.size(); ++i) call(i);
+        for (const auto& reactor : asked) call(reactor->index());
         return true;
     }
+    // Who hangs already is not waited for anew.
+    const bool lag = std::any_of(asked.begin(), asked.end(),
+                                 [](const auto& reactor) { return reactor->lags(); });
     struct Round {
         std::function<void(std::size_t)> call;
         std::mutex mutex;
@@ -183,8 +200,8 @@ bool Server::Impl::on_each_reactor(std::function<void(std::size_t)> call) {
     };
     const auto round = std::make_shared<Round>();
     round->call = std::move(call);
-    round->left = reactors.size();
-    for (const auto& reactor : reactors) {
+    round->left = asked.size();
+    for (const auto& reactor : asked) {
         reactor->run([round, index = reactor->index()] {
             round->call(index);
             const std::lock_guard lock(round->mutex);
@@ -193,10 +210,11 @@ bool Server::Impl::on_each_reactor(std::function<void(std::size_t)> call) {
         });
     }
     std::unique_lock lock(round->mutex);
-    if (round->one_less.wait_for(lock, kPatience, [&] { return round->left == 0; })) return true;
-    reactors.front()->log(Level::error,
-                          fmt::format("{} of {} reactors hang in a call of the application",
-                                      round->left, reactors.size()));
+    const auto over = [&] { return round->left == 0; };
+    if (round->one_less.wait_for(lock, lag ? kPatienceWithOneThatLags : kPatience, over))
+        return true;
+    acceptor_->log(Level::error, fmt::format("{} of {} reactors hang in a call of the application",
+                                             round->left, asked.size()));
     return false;
 }
 
@@ -216,8 +234,7 @@ std::size_t Server::Impl::load() const noexcept {
 }
 
 void Server::Impl::stop_listening() {
-    on_each_reactor([this](std::size_t index) {
-        if (index != 0) return;
+    on_each({acceptor_}, [this](std::size_t) {
         for (const auto& listener : listeners) listener->stop();
     });
 }
@@ -243,6 +260,7 @@ std::size_t Server::Impl::drain(Clock::time_point deadline) {
 void Server::Impl::stop() {
     if (!running_) return;
     stop_listening();
+    acceptor_->stop();
     for (const auto& reactor : reactors) reactor->stop();
     running_ = false;
 }

@@ -431,7 +431,12 @@ void JobScheduler::Core::tell_of_failure(Entry& entry, const Run& run) {
         if (failures >= kFailuresForAlert && entry.body) entry.alerted = true;
         if (!entry.alerted) failures = std::min(failures, kFailuresForAlert - 1);
     }
-    entry.owner.log->write(Level::error, fmt::format("job {} failed: {}", entry.name, run.error));
+    const std::string message = fmt::format("job {} failed: {}", entry.name, run.error);
+    entry.owner.log->write(Level::error, message);
+    ErrorReport report;
+    report.message = message;
+    report.category = "job";
+    options_.report(entry.owner.name, report);
     if (failures < kFailuresForAlert) return;
     options_.alerts->raise(
         "job-failed:" + entry.name, Severity::error,

@@ -53,6 +53,8 @@ struct SchedulerOptions {
     std::function<double()> random;  // from 0 to below 1, for jitter; [one thread at a time]
     Log* log;
     Alerts* alerts;
+    // Of a run that failed; by the name of its owner. [worker]
+    std::function<void(const std::string& owner, const ErrorReport&)> report;
 };
 
 Error no_such_job();  // Error{not_found, "job-not-found"}

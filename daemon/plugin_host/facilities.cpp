@@ -40,7 +40,10 @@ Facilities::Facilities(FacilitiesOptions options)
       own_alerts(alerts, "larderd"),
       own_reports(reports, "larderd"),
       jobs({&storage::FileSystem::real(), options_.data_directory + "/jobs.json", options_.zone,
-            unix_now_ms, dice(), options_.log, &own_alerts}) {}
+            unix_now_ms, dice(), options_.log, &own_alerts,
+            [this](const std::string& owner, const ErrorReport& report) {
+                reports.report(owner, report);
+            }}) {}
 
 void Facilities::start() {
     events.start();

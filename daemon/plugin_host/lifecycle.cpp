@@ -38,8 +38,10 @@ bool serves(State state) noexcept {
 Lifecycle::Lifecycle(Library library, Log& log, Surroundings surroundings)
     : library_(std::move(library)),
       surroundings_(std::move(surroundings)),
+      reports_(surroundings_.facilities.reports, library_.name),
       owner_(&routing::make_owner(library_.name)) {
     owner_->log = &log;
+    owner_->errors = &reports_;
     standing_.since_ms = unix_now_ms();
     if (!library_.is_taken()) enter(State::refused, library_.refusal);
 }
@@ -88,6 +90,11 @@ void Lifecycle::tell() const {
     if (state == State::read_only || state == State::failed) trouble = Severity::error;
     surroundings_.facilities.plugin_stands(library_.name, state_word(state), standing_.reason,
                                            trouble);
+    if (trouble != Severity::error) return;
+    ErrorReport report;
+    report.message = standing_.reason;
+    report.category = "plugin";
+    reports_.report(report);
 }
 
 void Lifecycle::report(Health health, std::string_view reason) {
@@ -361,6 +368,7 @@ void Lifecycle::end_here(bool configured, std::chrono::milliseconds patience) {
     if (owner_->gate.inside() == 0) return;
     routing::Owner& fresh = routing::make_owner(library_.name);
     fresh.log = owner_->log;
+    fresh.errors = owner_->errors;
     owner_ = &fresh;
 }
 

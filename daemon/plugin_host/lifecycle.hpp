@@ -113,6 +113,7 @@ private:
 
     const Library library_;
     Surroundings surroundings_;
+    mutable observe::OwnedReports reports_;
     // Outlives this: late answers and passes still look at it. Another one for the next life when
     // Replies of this one were left behind.
     routing::Owner* owner_;

@@ -11,23 +11,6 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{10};  // for a walk that somebody asked for before
 
-// Where a setting of `section` stands, as one mistake of the admin's.
-config::ConfigError fault_at(const config::Configuration& fresh, const std::string& section,
-                             const std::string& key, std::string message) {
-    const auto found = fresh.section(section);
-    const config::Section::Item* const item = found->find(key);
-    config::Fault fault;
-    fault.key = fmt::format("{}.{}", section, key);
-    fault.message = std::move(message);
-    if (item != nullptr && item->origin.kind == config::Origin::Kind::file) {
-        fault.file = item->origin.place;
-        fault.line = item->origin.line;
-    } else if (item != nullptr) {
-        fault.file = config::kind_word(item->origin.kind);
-    }
-    return config::ConfigError({std::move(fault)});
-}
-
 // All changes of one section count as applied: nothing runs by its former settings.
 void take_whole(config::Changes& changes, const config::Configuration& fresh,
                 const std::string& section) {
@@ -98,8 +81,9 @@ void SettingsReload::hand_over(Entry& entry, const config::Configuration& now,
     try {
         entry.life->take_settings(changes.in_force.section(name), deadline());
     } catch (const Error& error) {
-        throw fault_at(changes.in_force, name, first->key,
-                       fmt::format("the plugin refused what was changed: {}", error.detail()));
+        throw config::fault_at(
+            changes.in_force, name, first->key,
+            fmt::format("the plugin refused what was changed: {}", error.detail()));
     }
 }
 
@@ -118,7 +102,7 @@ void SettingsReload::start(Entry& entry, const config::Configuration& fresh) {
     try {
         supervisor_.start_with(entry, fresh.section(name));
     } catch (const Error& error) {
-        throw fault_at(fresh, name, "enabled", error.detail());
+        throw config::fault_at(fresh, name, "enabled", error.detail());
     }
 }
 

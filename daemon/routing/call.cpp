@@ -155,7 +155,12 @@ void Call::answer(Response&& response) noexcept {
 
 void Call::answer_problem(const Error& error) noexcept {
     if (!error.internal().empty()) log(Level::warning, error.internal());
-    exchange_->answer(http::problem(error, id()));
+    Response response = http::problem(error, id());
+    if (response.status >= 500) {
+        report(response.status, error.slug(),
+               error.internal().empty() ? error.detail() : error.internal());
+    }
+    exchange_->answer(std::move(response));
 }
 
 // Also where nobody waits any more: an answer is what lets the exchange go.
@@ -178,6 +183,7 @@ void Call::ended() noexcept {
 
 void Call::answer_internal_error(std::string_view what) noexcept {
     log(Level::error, what);
+    report(500, "internal", what);
     exchange_->answer(http::problem(500, "internal",
                                     "the daemon failed to answer; its log tells more under this "
                                     "request id",
@@ -189,6 +195,21 @@ void Call::log(Level level, std::string_view message) const noexcept {
     endpoint_->owner->log->write(
         level, fmt::format("{} {}: {} (request {})", method_name(endpoint_->route.method),
                            endpoint_->route.pattern, message, id()));
+}
+
+void Call::report(int status, std::string_view slug, std::string_view message) const noexcept {
+    if (endpoint_->owner->errors == nullptr) return;
+    const std::string context =
+        fmt::format(R"({{"status":{},"code":{}}})", status, http::json_quoted(slug));
+    ErrorReport report;
+    report.message = message;
+    report.category = "http";
+    report.endpoint = endpoint_->route.pattern;
+    report.method = method_name(endpoint_->route.method);
+    report.request_id = id();
+    report.user_id = principal_;
+    report.context = context;
+    endpoint_->owner->errors->report(report);
 }
 
 void Call::send(Response&& response) noexcept {
@@ -226,7 +247,9 @@ void Call::end_handler(const Error* thrown, std::string_view foreign) noexcept {
     if ((before & kDropped) == 0) {
         // The reply went elsewhere first and answers, or has answered, on its own.
         if (thrown != nullptr || !foreign.empty()) {
-            log(Level::error, thrown != nullptr ? thrown->what() : foreign);
+            const std::string_view what = thrown != nullptr ? thrown->what() : foreign;
+            log(Level::error, what);
+            report(500, "internal", what);
         }
         return;
     }

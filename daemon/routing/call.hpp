@@ -84,6 +84,7 @@ private:
     void begin_handler() noexcept { phase_.fetch_or(kRunning); }
     void end_handler(const Error* thrown, std::string_view foreign) noexcept;
     void log(Level level, std::string_view message) const noexcept;
+    void report(int status, std::string_view slug, std::string_view message) const noexcept;
 
     // The handler runs; the Reply was dropped; somebody has taken the right to answer; the Reply
     // was used or dropped.

@@ -174,7 +174,11 @@ void Dispatcher::run(const std::shared_ptr<http::Exchange>& exchange) {
     const Endpoint& endpoint = call->endpoint();
     if (!call->is_live()) return call->withdraw();
     if (const auto* prompt = std::get_if<PromptHandler>(&endpoint.handler)) {
+        Slot& slot = slots_[exchange->reactor()];
+        slot.calls.store(slot.calls.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        slot.inside.store(endpoint.owner, std::memory_order_release);
         call->guarded([&] { (*prompt)(*call, call->make_reply()); });
+        slot.inside.store(nullptr, std::memory_order_release);
         return;
     }
     const bool posted = workers_.post([call, &endpoint] {
@@ -187,6 +191,17 @@ void Dispatcher::run(const std::shared_ptr<http::Exchange>& exchange) {
         });
     });
     if (!posted) call->make_reply().fail(queue_full());
+}
+
+std::vector<const Owner*> Dispatcher::holding() {
+    std::vector<const Owner*> found;
+    for (Slot& slot : slots_) {
+        const Owner* const inside = slot.inside.load(std::memory_order_acquire);
+        const std::uint64_t calls = slot.calls.load(std::memory_order_relaxed);
+        if (inside != nullptr && calls == slot.seen) found.push_back(inside);
+        slot.seen = inside != nullptr ? calls : 0;
+    }
+    return found;
 }
 
 bool Dispatcher::withdraw(http::Exchange& exchange, const Owner& owner) noexcept {

@@ -6,7 +6,9 @@
 // 413 · 400 query and conditions · then the handler (400/422 content, 412).
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -39,6 +41,10 @@ public:
     // is answered here; whatever is left of it the front is to cut. [io]
     static bool withdraw(http::Exchange& exchange, const Owner& owner) noexcept;
 
+    // Whose prompt handlers run yet that ran already when this was called last: they hold up an I/O
+    // thread. [one at a time]
+    std::vector<const Owner*> holding();
+
     http::BodyPlan begin(const std::shared_ptr<http::Exchange>& exchange) override;
     void run(const std::shared_ptr<http::Exchange>& exchange) override;
     void ended(const http::Ended& ended) noexcept override;
@@ -49,8 +55,12 @@ private:
 
     struct alignas(64) Slot {
         View view;
+        // The prompt call that runs, and how many have begun. Written by the reactor alone.
+        std::atomic<const Owner*> inside{nullptr};
+        std::atomic<std::uint64_t> calls{0};
+        std::uint64_t seen = 0;  // calls, when a handler was last found inside; only holding()
     };
-    std::vector<Slot> slots_;  // by reactor; each touched only by its own thread
+    std::vector<Slot> slots_;  // by reactor; but for what is atomic touched only by its own thread
     jobs::WorkerPool& workers_;
     const Observer observer_;
 };

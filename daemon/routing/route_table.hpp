@@ -26,6 +26,7 @@ struct Owner {
     std::string name;  // "kv", or "larderd" for the daemon's own
     Gate gate;
     Log* log = nullptr;
+    Errors* errors = nullptr;  // or nobody hears of its 5xx answers
     // Raised when the plugin is cut off: what was begun in an earlier life calls it no more, and
     // its Replies are inert. [any]
     std::atomic<std::uint32_t> life{0};

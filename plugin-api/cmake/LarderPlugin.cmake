@@ -24,10 +24,11 @@ function(larder_add_plugin name)
     set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS ${LARDER_PLUGIN_MAP})
 endfunction()
 
-# Larder_DAEMON and Larder_CONTRACT are the package's; Larder's own tree sets them itself.
+# Larder_DAEMON, Larder_CONTRACT and Larder_PROBE are the package's; Larder's own tree sets them itself.
 function(larder_add_contract_test name)
     find_package(Python3 REQUIRED COMPONENTS Interpreter)
     add_test(NAME contract.${name}
-        COMMAND ${Python3_EXECUTABLE} ${Larder_CONTRACT} ${Larder_DAEMON} $<TARGET_FILE:${name}>)
+        COMMAND ${Python3_EXECUTABLE} ${Larder_CONTRACT} ${Larder_DAEMON} $<TARGET_FILE:${name}>
+                --probe ${Larder_PROBE})
     set_tests_properties(contract.${name} PROPERTIES TIMEOUT 300 LABELS contract)
 endfunction()

@@ -28,5 +28,8 @@ WrittenPair write_pair(FileSystem& files, const std::string& path,
 // be called again after it was interrupted. Throws Error{corrupt}, std::system_error. [control]
 void succeed(FileSystem& files, const std::string& path, const Version& previous,
              const Shape& shape = {});
+// As above, after the closed store that stands at `previous`, whose journal counts. [control]
+void succeed_store(FileSystem& files, const std::string& path, const std::string& previous,
+                   const Shape& shape = {});
 
 }  // namespace larder::storage

@@ -54,7 +54,7 @@ Error no_such_note() { return {Errc::not_found, "note-not-found", "there is no s
 
 NotesRoutes::NotesRoutes(larder::storage::DocumentStore& store, larder::Host& host)
     : store_(store),
-      max_length_(host.settings().bytes("max_length")),
+      settings_(host.settings()),
       written_(host.metrics().counter("larder_notes_written_total", "Notes that are on disk.")) {}
 
 // What a route declares is checked before the handler is called, and told by GET /openapi.json.
@@ -144,9 +144,10 @@ void NotesRoutes::get(const Request& request, Reply reply) {
 // ---- prompt: answered when the note is on disk
 
 void NotesRoutes::check_note(std::string_view text) const {
-    if (text.size() <= max_length_) return;
+    const std::uint64_t limit = settings_.bytes("max_length");  // as it stands now: it is live
+    if (text.size() <= limit) return;
     throw Error(Errc::too_large, "note-too-long", "a note may hold so many bytes as limit says")
-        .with("limit", std::to_string(max_length_));
+        .with("limit", std::to_string(limit));
 }
 
 void NotesRoutes::create(const Request& request, Reply reply) {

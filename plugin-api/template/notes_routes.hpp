@@ -38,7 +38,7 @@ private:
     void tell(const std::string& note_json);
 
     larder::storage::DocumentStore& store_;
-    const std::uint64_t max_length_;
+    const larder::Settings& settings_;
     larder::Counter& written_;
 
     std::mutex mutex_;

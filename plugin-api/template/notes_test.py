@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
 
@@ -16,9 +17,13 @@ class Daemon:
     """larderd on a free port, with this plugin beside its own; its data stay from start to start."""
 
     def __init__(self, folder: pathlib.Path):
-        command = [larderd, "--data-dir", folder / "data", "--listen", "127.0.0.1:0"]
-        environment = {**os.environ, "LARDER_DAEMON_PLUGIN_DIRS": str(plugin.parent),
-                       "LARDER_NOTES_ENABLED": "true"}
+        (folder / "plugins.d").mkdir(exist_ok=True)
+        (folder / "larder.ini").touch()
+        self.ini = folder / "plugins.d" / "notes.ini"
+        self.configure()
+        command = [larderd, "--config", folder / "larder.ini", "--data-dir", folder / "data",
+                   "--listen", "127.0.0.1:0"]
+        environment = {**os.environ, "LARDER_DAEMON_PLUGIN_DIRS": str(plugin.parent)}
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         said = []
         for line in self.process.stderr:
@@ -35,6 +40,10 @@ class Daemon:
         self.process.terminate()
         self.process.communicate(timeout=30)
         assert self.process.returncode == 0, f"larderd ended with {self.process.returncode}"
+
+    def configure(self, **settings):
+        lines = [f"{key} = {value}\n" for key, value in settings.items()]
+        self.ini.write_text("[notes]\nenabled = true\n" + "".join(lines))
 
     def ask(self, method, path, body=None, content_type="application/json"):
         request = urllib.request.Request(self.url + path, method=method, data=body,
@@ -81,6 +90,17 @@ def main(folder: pathlib.Path):
         expect("eggs", page["items"][0]["text"])
         page = json.loads(daemon.ask("GET", "/api/notes?limit=1&cursor=" + page["next"])[1])
         expect(("milk", None), (page["items"][0]["text"], page["next"]))
+
+        daemon.configure(keep_for="1s", max_length=20)  # both are live
+        status, body = daemon.ask("POST", "/api/reload")
+        expect((200, 2, 0), (status, len(json.loads(body)["applied"]),
+                             len(json.loads(body)["needs_restart"])))
+        expect(413, daemon.ask("POST", "/api/notes", b'{"text": "%s"}' % (b"x" * 21))[0])
+        deadline = time.monotonic() + 30
+        while daemon.ask("GET", "/api/notes/text")[1]:  # until they are older than a second
+            assert time.monotonic() < deadline, "the job forgot nothing"
+            daemon.ask("POST", "/api/scheduler/jobs/notes.forget/run")
+            time.sleep(0.05)
     print("notes: all is well")
 
 

@@ -73,7 +73,9 @@ void FilesPlugin::measure(UsageSink& sink) {
 
 void FilesPlugin::hold(bool on) noexcept { files_->catalog().committer().hold(on); }
 
-std::unique_ptr<Moment> FilesPlugin::pin() { return files::pin(*files_); }
+std::unique_ptr<Moment> FilesPlugin::pin() {
+    return files::pin(*files_, std::string(host_.data_directory()));
+}
 
 void FilesPlugin::adopt(std::string_view previous) {
     files::adopt(std::string(host_.data_directory()), std::string(previous));

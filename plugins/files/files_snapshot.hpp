@@ -10,7 +10,8 @@
 
 namespace larder::files {
 
-std::unique_ptr<Moment> pin(Files& files);  // which are held [any]
+// Of files that are held. [any]
+std::unique_ptr<Moment> pin(Files& files, const std::string& data_directory);
 
 // As Snapshotable::adopt(); no store is open. [control]
 void adopt(const std::string& data_directory, const std::string& previous);

@@ -128,6 +128,7 @@ private:
             return Route{Method::get, path(name), Permission::read, "", "", "", "", 1U << 20U, ""};
         };
         routes.prompt(get("/hello"), [this](const Request&, Reply reply) {
+            if (is("hangs_in_prompt")) hang();
             const std::scoped_lock lock(mutex_);
             std::move(reply).send(text(greeting_ + " " + host_.settings().text("name")));
         });

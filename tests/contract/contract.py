@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """What every plugin must pass, shown from outside in a real larderd.
 
-    contract.py LARDERD PLUGIN.SO [--seed N] [--requests N]
+    contract.py LARDERD PLUGIN.SO [--probe PROBE.SO] [--seed N] [--requests N]
 
 life      turned off, on and anew, again and again: its routes say why they are off, nothing is left behind
 choice    what an admin chose holds over a restart, and is taken back by reset
 drain     turned off under load: every answer is whole, and either the plugin's or a 503 that says why
 settings  a default can be spelled out, nonsense is refused with the setting's name, before the daemon starts
+snapshot  what is its own is pinned, changed, restored and adopted; what it shows is as it was, also after a
+          restart (with --probe, the plugin beside this suite that drives the daemon's maintenance)
 requests  random ones, made from what the plugin declares in /openapi.json: never a 500, never an answer that
           is not declared, every refusal a problem document
 kill      SIGKILL in the midst of requests: it starts again on what is there
@@ -55,15 +57,16 @@ class Answer:
 class Daemon:
     """A larderd on a free port; its data stay from start to start."""
 
-    def __init__(self, larderd, plugin, data):
-        self.larderd, self.plugin, self.data = larderd, plugin, data
+    def __init__(self, larderd, plugin, probe, data):
+        self.larderd, self.plugin, self.probe, self.data = larderd, plugin, probe, data
         self.process, self.port, self.log = None, 0, []
 
     def environment(self, more=()):
         own = self.larderd.parent.parent / "lib" / "larder" / "plugins"
         found = dict(os.environ)
-        if self.plugin.parent != own.resolve():
-            found["LARDER_DAEMON_PLUGIN_DIRS"] = str(self.plugin.parent)
+        folders = {str(file.parent) for file in (self.plugin, self.probe) if file}
+        found["LARDER_DAEMON_PLUGIN_DIRS"] = ",".join(sorted(folders - {str(own.resolve())}))
+        found["LARDER_PROBE_ENABLED"] = "true"
         found[f"LARDER_{self.plugin.stem.upper()}_ENABLED"] = "true"
         found.update(more)
         return found
@@ -123,11 +126,11 @@ def wait_for(condition, why, seconds=20):
 
 
 class Contract:
-    def __init__(self, larderd, plugin, seed, requests):
-        self.larderd, self.plugin = larderd, plugin
+    def __init__(self, larderd, plugin, probe, seed, requests):
+        self.larderd, self.plugin, self.probe = larderd, plugin, probe
         self.random, self.requests = random.Random(seed), requests
         self.scratch = tempfile.TemporaryDirectory()
-        self.daemon = Daemon(larderd, plugin, pathlib.Path(self.scratch.name) / "data")
+        self.daemon = Daemon(larderd, plugin, probe, pathlib.Path(self.scratch.name) / "data")
         self.daemon.start()
         listed = self.daemon.ask("GET", "/api/plugins?limit=1000").json()["items"]
         mine = [item for item in listed if pathlib.Path(item["file"]).resolve() == plugin]
@@ -263,6 +266,55 @@ class Contract:
         expect(self.daemon.ask("GET", "/healthz").status == 200, "the daemon no longer answers")
         expect(self.state() == "running", f"after the requests it is {self.state()}: {self.record()['reason']}")
 
+    def check_snapshot(self):
+        if self.probe is None:
+            return "skipped, no --probe was given"
+        empty = self.shown()
+        self.change(lambda: self.shown() != empty)
+        before = self.shown()
+        answer = self.daemon.ask("POST", "/api/probe/snapshot?into=probe/snap")
+        expect(answer.status == 200, f"no snapshot could be taken: {answer}")
+        if self.name not in answer.body.decode().split():
+            return "ok, it takes no part in snapshots"
+        folder, claims = self.daemon.data / "probe/snap" / self.name, self.record()["data"]
+        for file in folder.rglob("*"):
+            path = str(file.relative_to(folder)) + ("/" if file.is_dir() else "")
+            expect(any(path.startswith(claim) or claim.startswith(path) or path.startswith(claim + ".")
+                       for claim in claims), f"its snapshot holds {path}, which is none of {claims}")
+        self.change(lambda: self.shown() != before)
+        query = []
+        for claim in (claim.rstrip("/") for claim in claims):
+            staged = f"probe/snap/{self.name}/{claim}" if (folder / claim).exists() else ""
+            query.append(f"path={self.escaped(claim)}&staged={self.escaped(staged)}")
+        answer = self.daemon.ask("POST", "/api/probe/swap?" + "&".join(query))
+        expect(answer.status == 200, f"the snapshot was not restored: {answer}")
+        expect(self.state() == "running", f"after the restore it is {self.state()}: {self.record()['reason']}")
+        for when in ("after the restore", "after the restart that followed"):
+            now = self.shown()
+            for path, body in before.items():
+                expect(now[path] == body, f"{when} GET {path} shows {now[path]!r:.300}, not {body!r:.300} as before")
+            expect(self.daemon.stop() == 0, "the daemon did not end well")
+            self.daemon.start()
+        self.change(lambda: self.shown() != before)
+        return "ok"
+
+    def shown(self):
+        """What its plain routes show, but for numbers: revisions go on, times differ."""
+        found = {}
+        for path in self.plain_gets():
+            answer = self.daemon.ask("GET", path)
+            if answer.status == 200 and answer.type == "application/json":
+                found[path] = re.sub(r"[0-9]+", "0", answer.body.decode())
+        return found
+
+    def change(self, enough):
+        """Random requests that may change something, until it shows; at most 2,000."""
+        changing = [one for one in self.operations if one[0] in ("POST", "PUT", "PATCH")]
+        for _ in range(2000 if changing else 0):
+            self.daemon.ask(*self.make(*self.random.choice(changing)))
+            if enough():
+                return
+
     # ---- random requests
 
     def text(self):
@@ -358,17 +410,18 @@ class Contract:
 
     def run(self):
         failed = 0
-        checks = ("life", "choice", "drain", "settings", "requests", "kill", "stop")
-        for name in checks:
-            try:
-                getattr(self, "check_" + name)()
-                print(f"{name}: ok", flush=True)
-            except Failed as why:
-                failed += 1
-                print(f"{name}: {why}", flush=True)
+        checks = ("life", "choice", "drain", "settings", "snapshot", "requests", "kill", "stop")
+        try:
+            for name in checks:
+                try:
+                    print(f"{name}: {getattr(self, 'check_' + name)() or 'ok'}", flush=True)
+                except Failed as why:
+                    failed += 1
+                    print(f"{name}: {why}", flush=True)
+        finally:
+            if self.daemon.process.poll() is None:
+                self.daemon.kill()
         print(f"{len(checks) - failed} passed, {failed} failed")
-        if self.daemon.process.poll() is None:
-            self.daemon.kill()
         return failed
 
 
@@ -376,12 +429,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("larderd", type=lambda text: pathlib.Path(text).resolve())
     parser.add_argument("plugin", type=lambda text: pathlib.Path(text).resolve())
+    parser.add_argument("--probe", type=lambda text: pathlib.Path(text).resolve(),
+                        help="probe.so, without which no snapshot is taken")
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
     parser.add_argument("--requests", type=int, default=1000)
     given = parser.parse_args()
     print(f"seed {given.seed}")
     try:
-        return 1 if Contract(given.larderd, given.plugin, given.seed, given.requests).run() else 0
+        return 1 if Contract(given.larderd, given.plugin, given.probe, given.seed, given.requests).run() else 0
     except Failed as why:
         print(why)
         return 1

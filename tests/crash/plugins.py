@@ -21,7 +21,7 @@ from daemon import Client, Cut, Daemon, Failed
 THREADS = 8
 PIPES = 8             # connections a thread of load has
 WARM_UP = 0.2         # of the cycles, before the first count is taken
-MOST_MEMORY = 8 << 20  # bytes that the anonymous memory may grow by: allocators keep some
+MOST_MEMORY = 4 << 20  # bytes that the anonymous memory may grow by: allocators keep some
 MOST_OTHERS = 2       # threads, descriptors
 FIELDS = {b"patched_id": b"%s", b"/api/patched_prefix": b"/api/%s", b"patched_claim/": b"%s/"}
 
@@ -204,7 +204,9 @@ def drill(options, folder):
         install(library, plugins, name)
     daemon = Daemon(options.larderd, os.path.join(folder, "data"),
                     {"LARDER_DAEMON_PLUGIN_DIRS": plugins, "LARDER_ONE_ENABLED": "true",
-                     "LARDER_TWO_ENABLED": "true", "LARDER_DAEMON_ACCESS_LOG": "false"})
+                     "LARDER_TWO_ENABLED": "true", "LARDER_DAEMON_ACCESS_LOG": "false",
+                     # What kv remembers of its changes would pass for growth.
+                     "LARDER_KV_WATCH_HISTORY": "64KiB"})
     try:
         kv = KvWork()
         seed = Client(daemon.port)

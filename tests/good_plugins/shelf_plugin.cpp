@@ -1,12 +1,8 @@
 // A plugin that has jobs done, hears of requests, raises alerts, stores the audit and reports its
 // usage; all of it can be seen and moved by its routes. For tests alone.
-#include <unistd.h>
-
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -21,29 +17,11 @@ namespace {
 
 using namespace larder;
 
-// Puts what a snapshot holds into a folder.
-class FolderSink final : public SnapshotSink {
-public:
-    explicit FolderSink(std::filesystem::path folder) : folder_(std::move(folder)) {}
-    void add_file(std::string_view path, FileRegion file, std::string_view /*sha*/) override {
-        std::string bytes(file.length, '\0');
-        const auto offset = static_cast<off_t>(file.offset);
-        const ssize_t got = pread(file.file->fd(), bytes.data(), bytes.size(), offset);
-        if (got != static_cast<ssize_t>(bytes.size())) {
-            throw Error(Errc::io_failed, "cut", "a file was cut");
-        }
-        add_bytes(path, std::move(bytes));
-    }
-    void add_bytes(std::string_view path, std::string bytes) override {
-        std::filesystem::create_directories((folder_ / path).parent_path());
-        std::ofstream(folder_ / path, std::ios::binary) << bytes;
-    }
-
-private:
-    const std::filesystem::path folder_;
-};
-
-class Shelf final : public Plugin, public AuditSink, public Usage, public Snapshotable {
+class Shelf final : public Plugin,
+                    public AuditSink,
+                    public ErrorSink,
+                    public Usage,
+                    public Snapshotable {
 public:
     explicit Shelf(Host& host) : host_(host) {}
 
@@ -68,6 +46,7 @@ public:
                 event_bit(EventKind::alert_changed),
             [this](const EventBatch& batch) { take(batch); }));
         host_.services().offer(kAuditSink, static_cast<AuditSink*>(this));
+        host_.services().offer(kErrorSink, static_cast<ErrorSink*>(this));
         const auto route = [](Method method, std::string_view pattern, std::string_view queries) {
             return Route{method, pattern, Permission::write, "for tests", queries,
                          "",     "",      1U << 20U,         ""};
@@ -87,14 +66,12 @@ public:
             host_.alerts().resolve("dust");
             return text("");
         });
-        routes.blocking(route(Method::post, "/api/shelf/snapshot", "into"),
-                        [this](const Request& ask) { return snapshot(*ask.query("into")); });
-        routes.blocking(route(Method::post, "/api/shelf/swap", "path,staged"),
-                        [this](const Request& ask) { return swap(ask); });
         routes.blocking(route(Method::post, "/api/shelf/stiff", ""), [this](const Request&) {
             stiff_ = true;
             return text("");
         });
+        routes.blocking(route(Method::post, "/api/shelf/break", ""),
+                        [](const Request&) -> Response { throw std::runtime_error("dropped"); });
         routes.blocking(route(Method::post, "/api/shelf/refuse", ""), [this](const Request&) {
             refuses_ = true;
             return text("");
@@ -134,27 +111,12 @@ public:
         note("audit", std::string(record.action) + " " + std::string(record.target));
     }
 
+    void take(const ErrorReport& report) noexcept override {
+        note("errors", std::string(report.source) + " " + std::string(report.category) + " " +
+                           std::string(report.endpoint) + " " + std::string(report.message));
+    }
+
 private:
-    Response snapshot(std::string_view into) {
-        FolderSink sink(std::string(host_.data_directory()) + "/" + std::string(into));
-        const auto taken = host_.maintenance().snapshot();
-        std::string names;
-        for (std::size_t i = 0; i < taken->size(); ++i) {
-            taken->moment(i).write(sink);
-            names += std::string(taken->plugin(i)) + "\n";
-        }
-        return text(names);
-    }
-    // path=staged pairs, in order.
-    Response swap(const Request& ask) {
-        std::vector<SwapItem> plan;
-        const auto paths = ask.queries("path"), staged = ask.queries("staged");
-        for (std::size_t i = 0; i < paths.size(); ++i) {
-            plan.push_back({std::string(paths[i]), std::string(staged.at(i))});
-        }
-        host_.maintenance().swap(plan);
-        return text("swapped");
-    }
     static Response text(std::string body) {
         Response response;
         response.headers.emplace_back("Content-Type", "text/plain");

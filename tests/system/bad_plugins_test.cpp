@@ -37,6 +37,7 @@ class BadPluginsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(names_what_does_not_start);
     CPPUNIT_TEST(bears_what_throws_while_it_runs);
     CPPUNIT_TEST(gives_up_what_hangs);
+    CPPUNIT_TEST(names_who_holds_up_an_io_thread);
     CPPUNIT_TEST(ends_while_a_plugin_hangs);
     CPPUNIT_TEST(a_reply_kept_for_ever_holds_nothing_up);
     CPPUNIT_TEST(takes_a_plugin_of_another_compiler);
@@ -197,6 +198,37 @@ public:
         CPPUNIT_ASSERT_EQUAL_MESSAGE("it says that it had to be ended as it was", 70,
                                      daemon.stop());
         CPPUNIT_ASSERT(daemon.log().find("calls that did not return") != std::string::npos);
+    }
+
+    void names_who_holds_up_an_io_thread() {
+        std::vector<Expected> table;
+        table.push_back({TestPlugin("hangs_in_prompt"), "running", {}});
+        install(table);
+        auto given = options(table);
+        given.environment.emplace_back("LARDER_HTTP_REACTORS", "2");
+        DaemonProcess daemon(given);
+        // Connections are dealt in turn: of these two, each I/O thread has one.
+        RawClient one(daemon.port()), other(daemon.port());
+        CPPUNIT_ASSERT_EQUAL(200, one.request("GET", "/healthz").status);
+        CPPUNIT_ASSERT_EQUAL(200, other.request("GET", "/healthz").status);
+        one.send("GET /api/hangs_in_prompt/hello HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        CPPUNIT_ASSERT(eventually([&] {
+            other.request("POST", "/api/scheduler/jobs/larderd.reactors/run");
+            return other.request("GET", "/api/alerts?state=raised")
+                       .body.find("plugin hangs_in_prompt has held up an I/O thread") !=
+                   std::string::npos;
+        }));
+        // Who comes anew is soon given to the other I/O thread alone.
+        const auto is_served = [&] {
+            return run({"curl", "-sf", "-m", "1",
+                        fmt::format("http://127.0.0.1:{}/healthz", daemon.port())})
+                       .exit == 0;
+        };
+        int in_a_row = 0;
+        CPPUNIT_ASSERT(
+            eventually([&] { return (in_a_row = is_served() ? in_a_row + 1 : 0) == 8; }));
+        CPPUNIT_ASSERT_EQUAL(200, other.request("GET", "/healthz").status);
+        CPPUNIT_ASSERT_EQUAL(70, daemon.stop());
     }
 
     void ends_while_a_plugin_hangs() {

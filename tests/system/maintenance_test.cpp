@@ -38,26 +38,27 @@ public:
         put("storage/a", "1");
         put("feature_flags/dark", "true");
         put("notes/n", R"({"x":1e400})");
-        CPPUNIT_ASSERT_EQUAL(std::string("kv\nshelf\n"), post("snapshot?into=shelf/snap").body);
-        const std::string snap = data() + "/shelf/snap/";
-        CPPUNIT_ASSERT_EQUAL(std::string("{\n\"a\": 1\n}\n"), read_file(snap + "storage.json"));
+        CPPUNIT_ASSERT_EQUAL(std::string("kv\nshelf\n"),
+                             post("probe/snapshot?into=probe/snap").body);
+        const std::string snap = data() + "/probe/snap/";
+        CPPUNIT_ASSERT_EQUAL(std::string("{\n\"a\": 1\n}\n"), read_file(snap + "kv/storage.json"));
         CPPUNIT_ASSERT_EQUAL(std::string("{\n\"n\": {\"x\":1e400}\n}\n"),
-                             read_file(snap + "kv/notes.json"));
-        CPPUNIT_ASSERT(fs::exists(snap + "config/feature_flags.json.meta"));
-        CPPUNIT_ASSERT_EQUAL(std::string("yes"), read_file(snap + "shelf/pinned"));
+                             read_file(snap + "kv/kv/notes.json"));
+        CPPUNIT_ASSERT(fs::exists(snap + "kv/config/feature_flags.json.meta"));
+        CPPUNIT_ASSERT_EQUAL(std::string("yes"), read_file(snap + "shelf/shelf/pinned"));
         CPPUNIT_ASSERT(!fs::exists(data() + "/kv/.moment"));
         CPPUNIT_ASSERT_EQUAL(201, put("storage/b", "2").status);
     }
 
     void gives_up_on_who_does_not_come_to_rest() {
-        post("stiff");
-        const Answer late = post("snapshot?into=shelf/snap");
+        post("shelf/stiff");
+        const Answer late = post("probe/snapshot?into=probe/snap");
         CPPUNIT_ASSERT_EQUAL(503, late.status);
         CPPUNIT_ASSERT_EQUAL(std::string("not-held"), late.member("code"));
         CPPUNIT_ASSERT(late.member("detail").find("shelf did not come to rest") !=
                        std::string::npos);
         CPPUNIT_ASSERT_EQUAL(201, put("storage/a", "1").status);
-        CPPUNIT_ASSERT_EQUAL(200, post("snapshot?into=shelf/snap").status);
+        CPPUNIT_ASSERT_EQUAL(200, post("probe/snapshot?into=probe/snap").status);
     }
 
     void restores_what_was_pinned() {
@@ -82,7 +83,7 @@ public:
         pin_then_change();
         const auto before = version();
         // kv adopts nothing that is damaged.
-        write_file(data() + "/shelf/snap/storage.json", "no JSON");
+        write_file(data() + "/probe/snap/kv/storage.json", "no JSON");
         const Answer refused = post(kSwapAll);
         CPPUNIT_ASSERT_EQUAL(409, refused.status);
         CPPUNIT_ASSERT_EQUAL(std::string("restore-failed"), refused.member("code"));
@@ -92,16 +93,17 @@ public:
     }
 
     void refuses_what_is_not_to_be_swapped() {
-        fs::create_directories(data() + "/shelf/snap");
-        write_file(data() + "/shelf/snap/x", "x");
+        fs::create_directories(data() + "/probe/snap");
+        write_file(data() + "/probe/snap/x", "x");
         for (const char* path :
-             {"../x", "plugins.json", "jobs.json", "nobodys", "shelf/y", "logs/access.log"}) {
-            const Answer answer = post(fmt::format("swap?path={}&staged=shelf/snap/x", path));
+             {"../x", "plugins.json", "jobs.json", "nobodys", "probe/y", "logs/access.log"}) {
+            const Answer answer = post(fmt::format("probe/swap?path={}&staged=probe/snap/x", path));
             CPPUNIT_ASSERT_EQUAL_MESSAGE(path, std::string("invalid-plan"), answer.member("code"));
         }
         client().request("POST", "/api/plugins/kv/disable");
-        CPPUNIT_ASSERT_EQUAL(std::string("plugin-disabled"),
-                             post("swap?path=storage.json&staged=shelf/snap/x").member("code"));
+        CPPUNIT_ASSERT_EQUAL(
+            std::string("plugin-disabled"),
+            post("probe/swap?path=storage.json&staged=probe/snap/x").member("code"));
     }
 
     void a_kill_at_every_rename_leaves_old_or_new() {
@@ -129,8 +131,8 @@ public:
 
 private:
     static constexpr const char* kSwapAll =
-        "swap?path=storage.json&staged=shelf/snap/storage.json"
-        "&path=config&staged=shelf/snap/config&path=kv&staged=shelf/snap/kv";
+        "probe/swap?path=storage.json&staged=probe/snap/kv/storage.json"
+        "&path=config&staged=probe/snap/kv/config&path=kv&staged=probe/snap/kv/kv";
 
     // In front of that thread's rename of this number, in the course of a swap; false: there are
     // not so many.
@@ -153,7 +155,10 @@ private:
         daemon_.reset();
         folder_ = std::make_unique<TemporaryFolder>();
         fs::create_directory(*folder_ / "plugins");
-        fs::copy_file(built_test_plugin("shelf"), *folder_ / "plugins/shelf.so");
+        for (const char* plugin : {"shelf", "probe"}) {
+            fs::copy_file(built_test_plugin(plugin),
+                          *folder_ / fmt::format("plugins/{}.so", plugin));
+        }
         start();
     }
     void start() {
@@ -162,6 +167,7 @@ private:
         options.data_directory = data();
         options.environment = {{"LARDER_DAEMON_PLUGIN_DIRS", *folder_ / "plugins"},
                                {"LARDER_SHELF_ENABLED", "true"},
+                               {"LARDER_PROBE_ENABLED", "true"},
                                {"LARDER_DAEMON_WORKER_THREADS", "1"}};
         daemon_ = std::make_unique<DaemonProcess>(options);
     }
@@ -169,7 +175,7 @@ private:
         put("storage/a", "1");
         put("feature_flags/dark", "true");
         put("notes/n", "1");
-        CPPUNIT_ASSERT_EQUAL(200, post("snapshot?into=shelf/snap").status);
+        CPPUNIT_ASSERT_EQUAL(200, post("probe/snapshot?into=probe/snap").status);
         put("storage/a", "2");
         put("storage/b", "2");
         put("feature_flags/dark", "false");
@@ -198,9 +204,7 @@ private:
     std::string data() const { return *folder_ / "data"; }
     RawClient client() const { return RawClient(daemon_->port()); }
     Answer get(const std::string& target) const { return client().request("GET", target); }
-    Answer post(const std::string& what) const {
-        return client().request("POST", "/api/shelf/" + what);
-    }
+    Answer post(const std::string& what) const { return client().request("POST", "/api/" + what); }
     Answer put(const std::string& key, const std::string& value) const {
         return client().request("PUT", "/api/kv/" + key, "", value);
     }

@@ -24,6 +24,7 @@ class OptionsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(tells_every_fault_at_once);
     CPPUNIT_TEST(suggests_the_nearest_name);
     CPPUNIT_TEST(refuses_half_of_a_tls_pair);
+    CPPUNIT_TEST(says_where_an_unsafe_listener_stands);
     CPPUNIT_TEST(a_checked_configuration_touches_nothing);
     CPPUNIT_TEST(refuses_to_run_with_faults);
     CPPUNIT_TEST(warns_of_a_strange_variable);
@@ -96,7 +97,14 @@ public:
 
     void refuses_half_of_a_tls_pair() {
         expect(larderd({"--check-config"}, {{"LARDER_HTTP_TLS_CERTIFICATE", "/nowhere/c.pem"}}),
-               kUnavailable, {"http.tls_certificate", "http.tls_key"});
+               kConfig, {"environment: http.tls_certificate", "http.tls_key"});
+    }
+
+    void says_where_an_unsafe_listener_stands() {
+        const std::string file = folder_ / "larder.ini";
+        write_file(file, "[http]\nlisten = 0.0.0.0:8080\n");
+        expect(larderd({"--check-config", "--config", file}), kConfig,
+               {file + ":2: http.listen: 0.0.0.0:8080", "allow_insecure"});
     }
 
     void a_checked_configuration_touches_nothing() {

@@ -89,7 +89,11 @@ public:
         CPPUNIT_ASSERT_EQUAL(421, status_as("fresh.example"));
         // What is dangerous is refused at a reload as it is at the start.
         write_file(file_, "[http]\nlisten = 0.0.0.0:8080\ntls_key = /nowhere/key.pem\n");
-        CPPUNIT_ASSERT_EQUAL(422, reload().status);
+        const Answer half = reload();
+        CPPUNIT_ASSERT_EQUAL(422, half.status);
+        CPPUNIT_ASSERT_EQUAL(3, object_of(half.body)->getValue<int>("line"));
+        CPPUNIT_ASSERT_EQUAL(std::string("http.tls_key"), half.member("key"));
+        CPPUNIT_ASSERT_EQUAL(file_, half.member("file"));
         CPPUNIT_ASSERT_EQUAL(200, get("/healthz").status);
     }
 

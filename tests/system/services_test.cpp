@@ -29,6 +29,8 @@ class ServicesTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(shows_alerts);
     CPPUNIT_TEST(raises_an_alert_for_a_plugin_that_fails);
     CPPUNIT_TEST(stores_the_audit_and_heeds_its_refusal);
+    CPPUNIT_TEST(audits_what_an_admin_does);
+    CPPUNIT_TEST(hands_errors_to_who_stores_them);
     CPPUNIT_TEST(watches_the_disk);
     CPPUNIT_TEST(adds_up_what_is_stored);
     CPPUNIT_TEST_SUITE_END();
@@ -191,6 +193,32 @@ public:
         CPPUNIT_ASSERT_EQUAL(503, refused.status);
         CPPUNIT_ASSERT_EQUAL(std::string("audit-refused"), refused.member("code"));
         CPPUNIT_ASSERT_EQUAL(std::string("1"), get("/api/shelf/tidied").body);
+    }
+
+    void audits_what_an_admin_does() {
+        for (const char* action : {"disable", "enable", "reload", "reset"}) {
+            post(fmt::format("/api/plugins/kv/{}", action));
+        }
+        post("/api/plugins/nobody/enable");
+        post("/api/reload");
+        CPPUNIT_ASSERT_EQUAL(std::string("plugin.disable kv\nplugin.enable kv\nplugin.reload kv\n"
+                                         "plugin.reset kv\nconfig.reload \n"),
+                             get("/api/shelf/seen?what=audit").body);
+        post("/api/shelf/refuse");
+        const Answer refused = post("/api/plugins/kv/disable");
+        CPPUNIT_ASSERT_EQUAL(503, refused.status);
+        CPPUNIT_ASSERT_EQUAL(std::string("audit-refused"), refused.member("code"));
+        CPPUNIT_ASSERT_EQUAL(std::string("audit-refused"), post("/api/reload").member("code"));
+        CPPUNIT_ASSERT_EQUAL(404, get("/api/kv/storage/none").status);  // it runs on
+    }
+
+    void hands_errors_to_who_stores_them() {
+        CPPUNIT_ASSERT_EQUAL(500, post("/api/shelf/break").status);
+        post("/api/scheduler/jobs/shelf.broken/run");
+        CPPUNIT_ASSERT(ended("shelf.broken", "failed"));
+        CPPUNIT_ASSERT_EQUAL(std::string("shelf http /api/shelf/break dropped\n"
+                                         "shelf job  job shelf.broken failed: no shelf\n"),
+                             get("/api/shelf/seen?what=errors").body);
     }
 
     void watches_the_disk() {

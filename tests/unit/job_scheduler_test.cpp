@@ -32,7 +32,11 @@ public:
     explicit Bench(std::string book, std::int64_t now = kStart) : now_(now) {
         scheduler = std::make_unique<JobScheduler>(SchedulerOptions{
             &storage::FileSystem::real(), std::move(book), &utc(), [this] { return now_.load(); },
-            [this] { return dice.load(); }, &log, &alerts});
+            [this] { return dice.load(); }, &log, &alerts,
+            [this](const std::string& from, const ErrorReport& report) {
+                const std::scoped_lock lock(mutex_);
+                errors_.push_back(from + ": " + std::string(report.message));
+            }});
         owner = {"kv", &log,
                  [this](Task task) { return open.load() && pool.post(std::move(task)); }};
         scheduler->start();
@@ -68,7 +72,14 @@ public:
     JobOwner owner;
     std::unique_ptr<JobScheduler> scheduler;
 
+    std::vector<std::string> errors() const {
+        const std::scoped_lock lock(mutex_);
+        return errors_;
+    }
+
 private:
+    mutable std::mutex mutex_;
+    std::vector<std::string> errors_;  // guarded by mutex_
     std::atomic<std::int64_t> now_;
 };
 
@@ -167,6 +178,8 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("the shelf is gone"),
                              bench.status("push").history.front().error);
         CPPUNIT_ASSERT(bench.log.has("job kv.push failed: the shelf is gone"));
+        CPPUNIT_ASSERT_EQUAL(std::string("kv: job kv.push failed: the shelf is gone"),
+                             bench.errors().front());
         CPPUNIT_ASSERT_EQUAL(std::string("job-failed:kv.push"), bench.board.all().front().key);
         well = true;
         bench.pass(kMinute * 60);

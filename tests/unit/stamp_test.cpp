@@ -7,7 +7,9 @@
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <random>
+#include <vector>
 
 #include "plugin_host/library.hpp"
 #include "support/daemon_process.hpp"
@@ -179,16 +181,24 @@ public:
         Elf64_Ehdr header;
         std::memcpy(&header, good_.data(), sizeof(header));
         const std::size_t table = header.e_shoff;
+        const std::string path = folder_ / "plugin.so";
+        write_file(path, good_);  // once, and bent in its place: it may have many megabytes
+        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+        const auto put = [&](std::size_t at, char byte) {
+            file.seekp(static_cast<std::streamoff>(at)).put(byte);
+        };
         for (int i = 0; i < 2000; ++i) {
-            std::string bent = good_;
-            for (std::size_t j = below(8) + 1; j > 0; --j) {
-                const std::size_t at =
-                    below(2) == 0 ? below(sizeof(header)) : table + below(bent.size() - table);
-                bent[at] = static_cast<char>(below(256));
+            std::vector<std::size_t> bent(below(8) + 1);
+            for (std::size_t& at : bent) {
+                at = below(2) == 0 ? below(sizeof(header)) : table + below(good_.size() - table);
+                put(at, static_cast<char>(below(256)));
             }
-            const Verdict verdict = judged(bent);
+            file.flush();
+            const Verdict verdict = judge_file(path);
             CPPUNIT_ASSERT(verdict.taken == verdict.why.empty());
+            for (const std::size_t at : bent) put(at, good_[at]);
         }
+        CPPUNIT_ASSERT(file.flush() && judge_file(path).taken);
     }
 
     void loads_nothing_that_it_refuses() {
