@@ -16,6 +16,7 @@
 #include <system_error>
 #include <utility>
 
+#include "files_hashing.hpp"
 #include "larder/time.hpp"
 #include "storage-kit/file_system.hpp"
 #include "storage-kit/json.hpp"
@@ -147,12 +148,14 @@ void TusUpload::append(Turn& turn, std::string_view bytes) {
                 .with("limit", std::to_string(most));
         }
         if (!plan_.length) room_.cover(file_->size() + bytes.size());
-        if (hashed_ == file_->size()) {
-            sha_.update(bytes);
-            hashed_ += bytes.size();
-        }
         try {
-            file_->append(bytes);
+            if (hashed_ == file_->size()) {
+                hashed_ += bytes.size();
+                hash_beside(owner_.files_.host().workers(), sha_, bytes,
+                            [&] { file_->append(bytes); });
+            } else {
+                file_->append(bytes);
+            }
         } catch (const std::system_error&) {
             hashed_ = std::numeric_limits<std::uint64_t>::max();  // further than the file
             roll_back(unproven_from_ ? turn.from : offset_);
