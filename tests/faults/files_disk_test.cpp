@@ -28,6 +28,7 @@ class FilesDiskTest : public CppUnit::TestFixture {
     void start(const std::string& data) {
         DaemonOptions options;
         options.data_directory = data;
+        options.environment = {{"LARDER_DAEMON_WORKER_THREADS", "1"}};  // the one that is traced
         daemon_ = std::make_unique<DaemonProcess>(std::move(options));
         files_ = data + "/files/";
     }
