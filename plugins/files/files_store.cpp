@@ -315,12 +315,7 @@ void Files::remove(const std::string& filename, const std::function<void(const R
         throw;
     }
     finish_removal(filename);
-    {
-        const std::scoped_lock lock(strays_mutex_);
-        missing_.erase(filename);
-        damaged_.erase(filename);
-    }
-    report_strays();
+    note_integrity(filename, Integrity::gone);
     report_quota();
 }
 
@@ -496,7 +491,10 @@ void Files::report_quota() noexcept {
     const auto figures = quota_.figures();
     used_.set(static_cast<double>(figures.used));
     count_.set(static_cast<double>(catalog_.count()));
-    if (static_cast<double>(figures.used) > kQuotaAlert * static_cast<double>(figures.limit)) {
+    const bool is_full =
+        static_cast<double>(figures.used) > kQuotaAlert * static_cast<double>(figures.limit);
+    if (quota_raised_.exchange(is_full) == is_full) return;
+    if (is_full) {
         host_.alerts().raise("quota", Severity::warning, "over 90 % of the files' quota is used");
     } else {
         host_.alerts().resolve("quota");
