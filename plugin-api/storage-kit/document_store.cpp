@@ -298,7 +298,6 @@ std::size_t DocumentStore::count() const { return impl_->count_.load(std::memory
 std::uint64_t DocumentStore::value_bytes() const {
     return impl_->value_bytes_.load(std::memory_order_relaxed);
 }
-const Shape& DocumentStore::shape() const { return impl_->options_.shape; }
 StoreState DocumentStore::state() const { return impl_->state_.load(std::memory_order_acquire); }
 std::string DocumentStore::state_reason() const { return impl_->reason(); }
 std::uint64_t DocumentStore::journal_bytes() const { return impl_->journal_.bytes(); }

@@ -157,7 +157,6 @@ public:
     Version version() const;              // [any]
     std::size_t count() const;            // [any]
     std::uint64_t value_bytes() const;    // keys and values [any]
-    const Shape& shape() const;           // [any]
     StoreState state() const;             // [any]
     std::string state_reason() const;     // [any]
     std::uint64_t journal_bytes() const;  // since the last checkpoint [any]

@@ -28,8 +28,8 @@ FileRegion opened(const std::string& path) {
 StoreMoment::StoreMoment(std::string data_directory, std::string scratch)
     : data_directory_(std::move(data_directory)), scratch_(std::move(scratch)) {}
 
-void StoreMoment::add(std::string file, const DocumentStore& store) {
-    stores_.push_back({std::move(file), store.version(), store.shape(),
+void StoreMoment::add(std::string file, const DocumentStore& store, Shape shape) {
+    stores_.push_back({std::move(file), std::move(shape), store.version(),
                        store.list({}, {}, std::numeric_limits<std::size_t>::max())});
 }
 

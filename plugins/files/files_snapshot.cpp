@@ -11,7 +11,7 @@
 namespace larder::files {
 namespace {
 
-using storage::FileSystem;
+std::string records_file() { return fmt::format("files/{}", kRecordsFile); }
 
 class FilesMoment final : public Moment {
 public:
@@ -20,7 +20,7 @@ public:
           kept_(files.keep_all()),
           documents_(files.catalog().store().list({}, {}, std::numeric_limits<std::size_t>::max())),
           records_(data_directory, "files/.moment") {
-        records_.add(fmt::format("files/{}", kRecordsFile), files.catalog().store());
+        records_.add(records_file(), files.catalog().store(), Catalog::shape());
     }
 
     void write(SnapshotSink& sink) override {
@@ -52,15 +52,9 @@ std::unique_ptr<Moment> pin(Files& files, const std::string& data_directory) {
 }
 
 void adopt(const std::string& data_directory, const std::string& previous) {
-    const std::string before = fmt::format("{}/files/{}", previous, kRecordsFile);
-    bool any = false;
-    for (const char* suffix : {"", ".meta", ".journal", ".journal.old"}) {
-        any = any || FileSystem::real().exists(before + suffix);
-    }
-    if (!any) return;
-    storage::succeed_store(FileSystem::real(),
-                           fmt::format("{}/files/{}", data_directory, kRecordsFile), before,
-                           Catalog::shape());
+    storage::succeed_store(storage::FileSystem::real(),
+                           fmt::format("{}/{}", data_directory, records_file()),
+                           fmt::format("{}/{}", previous, records_file()), Catalog::shape());
 }
 
 }  // namespace larder::files
