@@ -1,3 +1,9 @@
+// Memory follows the store: what its commits tell, in their order, is put into the indexes.
+//
+//   opening, looking up
+//   lists
+//   memory
+//   changes
 #include "files_catalog.hpp"
 
 #include <fmt/format.h>
