@@ -34,7 +34,8 @@ private:
     }
 };
 
-// What the files below a folder hold; what goes away meanwhile is passed over.
+}  // namespace
+
 std::uint64_t bytes_below(const std::string& folder) {
     std::uint64_t bytes = 0;
     std::error_code fault;
@@ -48,6 +49,8 @@ std::uint64_t bytes_below(const std::string& folder) {
     }
     return bytes;
 }
+
+namespace {
 
 // What was removed, or would be: all of it counted, the first of it named.
 class Removals final : public CleanupSink {

@@ -2,12 +2,16 @@
 // together of what each plugin says and does. Not the plugins' own figures and rules.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "larder/http.hpp"
 #include "plugin_host/supervisor.hpp"
 
 namespace larder::admin {
+
+// What the files below a folder hold; what goes away meanwhile is passed over. [worker]
+std::uint64_t bytes_below(const std::string& folder);
 
 class StorageRoutes {
 public:

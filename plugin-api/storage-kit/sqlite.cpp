@@ -295,6 +295,12 @@ void Connection::with_session(const std::function<void(Poco::Data::Session&)>& w
     }
 }
 
+// In WAL a read transaction keeps its moment, however many write meanwhile.
+void Connection::hold_moment() {
+    run("BEGIN");
+    number("SELECT count(*) FROM sqlite_schema");
+}
+
 void Connection::backup_to(const std::string& path) {
     require_openable(path, true);
     sqlite3* opened = nullptr;
@@ -307,12 +313,10 @@ void Connection::backup_to(const std::string& path) {
     const auto fail_copy = [&](int result) {
         return error_of(result, fmt::format("{} to {}: {}", path_, path, ::sqlite3_errmsg(opened)));
     };
-    // In WAL a read transaction on the source keeps its moment, however many write meanwhile;
-    // without one each of their commits would start the copy anew.
-    run("BEGIN");
+    // Without one each commit of others would start the copy anew.
+    if (::sqlite3_get_autocommit(handle_) != 0) hold_moment();
     int result = SQLITE_OK;
     try {
-        number("SELECT count(*) FROM sqlite_schema");
         sqlite3_backup* const backup = ::sqlite3_backup_init(opened, "main", handle_, "main");
         if (backup == nullptr) throw fail_copy(::sqlite3_extended_errcode(opened));
         do {

@@ -6,6 +6,7 @@
 #include "larder/export.hpp"
 #include "larder/host.hpp"
 #include "larder/http.hpp"
+#include "larder/insight.hpp"
 #include "larder/plugin.hpp"
 #include "larder/usage.hpp"
 
@@ -19,4 +20,5 @@ extern "C" __attribute__((visibility("default"))) void larder_contract_layout(
     const larder::ErrorReport&, const larder::AuditRecord&, larder::ErrorSink&, larder::AuditSink&,
     larder::Usage&, larder::UsageSink&, larder::Snapshotable&, larder::SnapshotSink&,
     larder::Moment&, larder::Snapshot&, larder::Maintenance&, const larder::SwapItem&,
-    const larder::CleanupRequest&, larder::CleanupSink&, larder::Cleanable&) {}
+    const larder::CleanupRequest&, larder::CleanupSink&, larder::Cleanable&, larder::Insight&,
+    const larder::RequestSeries&, const larder::RequestSample&, const larder::DaemonFacts&) {}
