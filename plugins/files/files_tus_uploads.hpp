@@ -131,4 +131,6 @@ private:
     bool expired_ = false, terminated_ = false;
 };
 
+Error upload_not_found();
+
 }  // namespace larder::files
