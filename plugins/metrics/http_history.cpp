@@ -129,12 +129,15 @@ Rollup HttpHistory::difference(Series& series, const RequestSeries& told, const 
     return fresh;
 }
 
-void HttpHistory::collect(std::int64_t now_ms, const Failed& failed) {
+HttpHistory::Fresh HttpHistory::collect(std::int64_t now_ms, const Failed& failed) {
+    Fresh all;
     const std::int64_t start = down_to(now_ms / 1000, kSteps[0]);
     insight_.visit_requests([&](const RequestSeries& told) {
         const Name name(told.route, told.method);
         const Rollup fresh = difference(series_[name], told, failed);
         const bool nothing = fresh.count + fresh.errors + fresh.bytes_in + fresh.bytes_out == 0;
+        all.requests += fresh.count;
+        all.errors += fresh.errors;
         if (!nothing) pending_[{start, name}].add(fresh);
     });
     insight_.take_samples([&](const RequestSample& sample) {
@@ -143,6 +146,7 @@ void HttpHistory::collect(std::int64_t now_ms, const Failed& failed) {
                             printable(sample.peer), printable(sample.user_agent)});
     });
     if (pending_.size() > kMostPending) thin_pending();
+    return all;
 }
 
 // The disk takes nothing: exact in number still, in time to the hour alone.
