@@ -1,6 +1,9 @@
 // A disk without space, made of a small tmpfs: writes are refused, reads and deletes go on, and
 // writes resume when there is room again, without a restart and without loss. Wants to mount; says
 // SKIPPED where it may not.
+#include <fmt/format.h>
+
+#include <filesystem>
 #include <iostream>
 #include <memory>
 

@@ -1,5 +1,5 @@
-// A file system without much room, made of a tmpfs, that tests fill and clear. Wants to mount:
-// where it may not, why_not() says so.
+// A disk that is soon full: a small tmpfs, and a file that takes what is left of it. Wants to
+// mount; tests look at why_not() first and say SKIPPED.
 #pragma once
 
 #include <fmt/format.h>

@@ -252,7 +252,7 @@ private:
         options.environment.emplace_back("LARDER_DAEMON_PLUGIN_DIRS", folder_ / "plugins");
         options.environment.emplace_back("LARDER_DAEMON_TIME_ZONE", "utc");
         options.environment.emplace_back("LARDER_SHELF_ENABLED", "true");
-        // The shelf stores errors and audit itself; two may not.
+        // It stores what the shelf is to store here.
         options.environment.emplace_back("LARDER_METRICS_ENABLED", "false");
         daemon_ = std::make_unique<DaemonProcess>(options);
     }
