@@ -24,6 +24,7 @@ class MetricsTest : public DaemonFixture {
     CPPUNIT_TEST(counts_are_exact);
     CPPUNIT_TEST(endpoints_are_templates);
     CPPUNIT_TEST(errors_of_requests_are_counted);
+    CPPUNIT_TEST(many_failures_raise_an_alert);
     CPPUNIT_TEST(lists_endpoints_in_pages);
     CPPUNIT_TEST(tells_requests_over_time);
     CPPUNIT_TEST(refuses_bad_parameters);
@@ -120,6 +121,22 @@ public:
                                          {{"message", "answered 503 where no route was reached"}});
             return !error.isNull() && error->getValue<int>("occurrences") == 3;
         }));
+    }
+
+    void many_failures_raise_an_alert() {
+        const auto raised = [&] {
+            return !find_item(get("/api/alerts?state=raised"), {{"key", "error-rate"}}).isNull();
+        };
+        send("POST", "/api/plugins/kv/disable");
+        for (int i = 0; i < 19; ++i) send("GET", "/api/kv/storage/a");
+        get(kHealth);
+        CPPUNIT_ASSERT(!raised());
+        send("GET", "/api/kv/storage/a");
+        get(kHealth);
+        CPPUNIT_ASSERT(raised());
+        for (int i = 0; i < 500; ++i) send("GET", "/healthz");
+        get(kHealth);
+        CPPUNIT_ASSERT(!raised());
     }
 
     void lists_endpoints_in_pages() {

@@ -2,8 +2,8 @@
 import http.client
 import json
 import pathlib
-import sqlite3
 import statistics
+import subprocess
 import threading
 import time
 import urllib.parse
@@ -43,28 +43,15 @@ def record(i: int) -> dict:
 
 def bare_inserts(folder: pathlib.Path, seconds: float) -> float:
     """The same rows into the same table by a program that does nothing else."""
-    path = folder / "bare.db"
-    path.unlink(missing_ok=True)
-    base = sqlite3.connect(path, isolation_level=None)
-    base.execute("PRAGMA journal_mode=WAL")
-    base.execute("PRAGMA synchronous=NORMAL")
-    base.execute("CREATE TABLE performance_metrics (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp "
-                 "TIMESTAMP DEFAULT CURRENT_TIMESTAMP, metric_name TEXT NOT NULL, metric_value REAL, "
-                 "metric_unit TEXT, tags TEXT)")
-    base.execute("CREATE INDEX idx_performance_metrics_name ON performance_metrics(metric_name)")
-    batches = [[("2026-11-22 15:26:28.123", r["metric_name"], r["metric_value"], r["metric_unit"],
-                 json.dumps(r["tags"])) for r in map(record, range(at, at + BATCH))]
-               for at in range(0, 50 * BATCH, BATCH)]
-    rows, begin = 0, time.monotonic()
-    while time.monotonic() - begin < seconds:
-        base.execute("BEGIN IMMEDIATE")
-        base.executemany("INSERT INTO performance_metrics(timestamp, metric_name, metric_value, "
-                         "metric_unit, tags) VALUES(?, ?, ?, ?, ?)", batches[rows // BATCH % 50])
-        base.execute("COMMIT")
-        rows += BATCH
-    spent = time.monotonic() - begin
-    base.close()
-    return rows / spent
+    program = folder / "bare_sqlite"
+    if not program.exists():
+        subprocess.run(["c++", "-O2", "-o", program, pathlib.Path(__file__).parent / "bare_sqlite.cpp",
+                        "-lsqlite3"], check=True)
+    for left in folder.glob("bare.db*"):
+        left.unlink()
+    ran = subprocess.run([program, folder / "bare.db", str(seconds), str(BATCH), str(NAMES)],
+                         capture_output=True, text=True, check=True)
+    return float(ran.stdout)
 
 
 def bodies() -> list:
