@@ -116,26 +116,24 @@ inline constexpr std::string_view kUsageSchema = R"({"type": "object",
         "file_system": {"type": "object", "required": ["size", "free", "available"]}},
     "additionalProperties": {"type": "object"}})";
 
-inline constexpr std::string_view kCleanupRequestSchema = R"({"type": "object",
+inline constexpr std::string_view kCleanupSchema = R"({"type": "object",
     "properties": {
-        "older_than_days": {"type": "integer", "minimum": 0,
+        "older_than_days": {"type": "number", "minimum": 0,
             "description": "Files that were uploaded longer ago; absent: none."},
         "only_never_downloaded": {"type": "boolean", "default": true,
             "description": "Of these only such as nobody ever fetched."},
-        "metrics_older_than_days": {"type": "integer", "minimum": 0},
+        "metrics_older_than_days": {"type": "number", "minimum": 0},
         "keep_backups": {"type": "integer", "minimum": 1,
             "description": "The latest so many stay, and always the newest that was verified."},
         "dry_run": {"type": "boolean", "default": false}},
     "additionalProperties": false})";
-inline constexpr std::string_view kCleanupSchema = R"({"type": "object",
-    "required": ["dry_run", "removed", "bytes_freed", "sections", "failed"],
-    "properties": {"dry_run": {"type": "boolean"}, "removed": {"type": "integer"},
+inline constexpr std::string_view kCleanedSchema = R"({"type": "object",
+    "required": ["dry_run", "removed", "count", "bytes_freed"],
+    "properties": {"dry_run": {"type": "boolean"}, "count": {"type": "integer"},
         "bytes_freed": {"type": "integer"},
-        "sections": {"type": "object", "additionalProperties": {"type": "object",
-            "required": ["removed", "bytes", "items"],
-            "properties": {"items": {"type": "array", "description": "The first thousand.",
-                "items": {"type": "object", "required": ["name", "bytes"]}}}}},
-        "failed": {"type": "array", "description": "Plugins that could not, and why.",
+        "removed": {"type": "array", "description": "The first thousand; `count` counts all.",
+            "items": {"type": "object", "required": ["kind", "name", "size"]}},
+        "failed": {"type": "array", "description": "Plugins that could not go on, and why.",
             "items": {"type": "object", "required": ["plugin", "code", "detail"]}}}})";
 inline constexpr std::string_view kCleanupProblems =
     "409 busy: another cleanup is under way; "

@@ -34,64 +34,46 @@ private:
     }
 };
 
-// What one plugin removed, or would: figures, and the first of the things that have names.
-class Removed final : public CleanupSink {
+// What was removed, or would be: all of it counted, the first of it named.
+class Removals final : public CleanupSink {
 public:
-    static constexpr std::size_t kMostShown = 1000;  // a section
-
-    struct Section {
-        std::string name;
-        std::uint64_t count = 0, bytes = 0;
-        Array items;
-    };
-
-    void section(std::string_view name) override {
-        sections.push_back({std::string(name), 0, 0, {}});
-    }
-    void items(std::uint64_t count, std::uint64_t bytes) override {
-        Section& section = latest();
-        section.count += count;
-        section.bytes += bytes;
-    }
-    void item(std::string_view name, std::uint64_t bytes) override {
-        items(1, bytes);
-        Section& section = latest();
-        if (section.items.size() == kMostShown) return;
-        Object row = object();
-        row.set("name", std::string(name));
-        row.set("bytes", bytes);
-        section.items.add(row);
+    void removed(std::string_view kind, std::string_view name, std::uint64_t bytes) override {
+        ++count;
+        freed += bytes;
+        if (items.size() == kMostNamed) return;
+        Object item = object();
+        item.set("kind", std::string(kind));
+        item.set("name", std::string(name));
+        item.set("size", bytes);
+        items.add(item);
     }
 
-    std::vector<Section> sections;
+    std::uint64_t count = 0, freed = 0;
+    Array items;
 
 private:
-    Section& latest() {
-        if (sections.empty()) {
-            throw Error(Errc::internal, "no-section", "a figure came before its section");
-        }
-        return sections.back();
-    }
+    static constexpr std::size_t kMostNamed = 1000;
 };
 
-constexpr std::int64_t kMostDays = 36500, kMostBackups = 1000000;
+constexpr std::int64_t kMostBackups = 1000000;
 
-CleanupWish wish_of(const Request& request) {
+// -1 where it was not asked for.
+double days_of(const Members& body, std::string_view name) {
+    const auto days = body.number(name);
+    if (!days || *days >= 0) return days.value_or(-1);
+    throw invalid_field(body.pointer_of(name), std::string(name) + " is a number from 0 on");
+}
+
+CleanupRequest cleanup_of(const Request& request) {
     const Members body = Members::of_body(request.body());
-    CleanupWish wish;
-    wish.dry_run = body.flag("dry_run").value_or(false);
-    wish.only_never_downloaded = body.flag("only_never_downloaded").value_or(true);
-    wish.older_than_days = integer_of(body, "older_than_days", 0, kMostDays).value_or(-1);
-    wish.metrics_older_than_days =
-        integer_of(body, "metrics_older_than_days", 0, kMostDays).value_or(-1);
-    wish.keep_backups = integer_of(body, "keep_backups", 1, kMostBackups).value_or(-1);
+    CleanupRequest wanted;
+    wanted.dry_run = body.flag("dry_run").value_or(false);
+    wanted.only_never_downloaded = body.flag("only_never_downloaded").value_or(true);
+    wanted.older_than_days = days_of(body, "older_than_days");
+    wanted.metrics_older_than_days = days_of(body, "metrics_older_than_days");
+    wanted.keep_backups = integer_of(body, "keep_backups", 1, kMostBackups).value_or(-1);
     body.end();
-    if (wish.older_than_days >= 0 || wish.metrics_older_than_days >= 0 || wish.keep_backups >= 0) {
-        return wish;
-    }
-    throw invalid_field("",
-                        "name what is to go: older_than_days, metrics_older_than_days or "
-                        "keep_backups");
+    return wanted;
 }
 
 }  // namespace
@@ -121,28 +103,28 @@ void StorageRoutes::declare(Routes& routes) {
     routes.blocking({.method = Method::post,
                      .pattern = "/api/storage/cleanup",
                      .permission = Permission::admin,
-                     .summary = "Remove old files, metrics and backups, or say what would go",
+                     .summary = "Remove what is old, of the kinds that the body names, or tell "
+                                "what would be removed",
                      .media_types = "application/json",
-                     .schema = kCleanupRequestSchema,
-                     .answer_schema = kCleanupSchema,
+                     .schema = kCleanupSchema,
+                     .answer_schema = kCleanedSchema,
                      .problems = kCleanupProblems},
-                    [this](const Request& request) { return clean_up(request); });
+                    [this](const Request& request) { return clean(request); });
 }
 
-Response StorageRoutes::clean_up(const Request& request) {
-    const CleanupWish wish = wish_of(request);
+// What one plugin could not is told beside what went, which is gone all the same.
+Response StorageRoutes::clean(const Request& request) {
+    const CleanupRequest wanted = cleanup_of(request);
     const std::unique_lock one_at_a_time(cleaning_, std::try_to_lock);
     if (!one_at_a_time.owns_lock()) {
         throw Error(Errc::conflict, "busy", "another cleanup is under way; wait for its end");
     }
-    if (!wish.dry_run) Asker(request).record(audit_, "storage.cleanup", "", request.body());
-    Object sections = object();
+    if (!wanted.dry_run) Asker(request).record(audit_, "storage.cleanup", "", request.body());
+    Removals removals;
     Array failed;
-    std::uint64_t count = 0, bytes = 0;
-    plugins_.with_each_power(kCleanup, [&](const std::string& plugin, void* power) {
-        Removed removed;
+    plugins_.with_each_power(kCleanable, [&](const std::string& plugin, void* power) {
         try {
-            static_cast<Cleanup*>(power)->clean_up(wish, removed);
+            static_cast<Cleanable*>(power)->clean(wanted, removals);
         } catch (const Error& error) {
             Object row = object();
             row.set("plugin", plugin);
@@ -150,22 +132,13 @@ Response StorageRoutes::clean_up(const Request& request) {
             row.set("detail", error.detail());
             failed.add(row);
         }
-        for (const auto& section : removed.sections) {
-            count += section.count;
-            bytes += section.bytes;
-            Object row = object();
-            row.set("removed", section.count);
-            row.set("bytes", section.bytes);
-            row.set("items", section.items);
-            sections.set(section.name, row);
-        }
     });
     Object body = object();
-    body.set("dry_run", wish.dry_run);
-    body.set("removed", count);
-    body.set("bytes_freed", bytes);
-    body.set("sections", sections);
-    body.set("failed", failed);
+    body.set("dry_run", wanted.dry_run);
+    body.set("removed", removals.items);
+    body.set("count", removals.count);
+    body.set("bytes_freed", removals.freed);
+    if (failed.size() > 0) body.set("failed", failed);
     return json(body);
 }
 

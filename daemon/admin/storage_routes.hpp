@@ -29,7 +29,7 @@ public:
 
 private:
     Response usage(const Request& request) const;
-    Response clean_up(const Request& request);
+    Response clean(const Request& request);
 
     const plugin_host::Supervisor& plugins_;
     Audit& audit_;

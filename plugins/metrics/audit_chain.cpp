@@ -196,11 +196,10 @@ void AuditJudge::find_moved() {
         !faults_.empty() || std::find(present_.begin(), present_.end(), false) != present_.end();
     bool told = false;
     for (std::size_t i = 0; i < order.size(); ++i) {
-        if (order[i] != sorted[i]) {
+        const bool says_another = stored[i] != order[i];
+        if (order[i] != sorted[i] || (says_another && !renumbered)) {
             fault(AuditFault::Kind::reordered, order[i]);
-        } else if (stored[i] != order[i] && !renumbered) {
-            fault(AuditFault::Kind::reordered, order[i]);
-        } else if (stored[i] != order[i] && !other_faults && !std::exchange(told, true)) {
+        } else if (says_another && !other_faults && !std::exchange(told, true)) {
             fault(AuditFault::Kind::edited, order[i]);
         }
     }

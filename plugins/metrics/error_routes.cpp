@@ -22,7 +22,7 @@ constexpr std::size_t kLongestText = 64U << 10U, kLongestWord = 200;
 
 // A category or severity: a word that filters can name.
 std::string word_of(const json::Members& members, std::string_view name) {
-    const std::string word = members.text(name, kLongestWord).value_or("");
+    std::string word = members.text(name, kLongestWord).value_or("");
     if (word.find_first_of(std::string_view("\0\n\r", 3)) == std::string::npos) return word;
     throw json::invalid_field(members.pointer_of(name), fmt::format("{} is one line", name));
 }

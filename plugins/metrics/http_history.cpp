@@ -23,7 +23,7 @@ constexpr std::string_view kNoRoute = "(no route)";
 constexpr std::int64_t kSteps[] = {10, 60, 3600};
 // Rows of a step are made into those of the next when they are so old: a day stays exact to the
 // minute.
-constexpr std::int64_t kFineFor = 3600, kMinutesFor = 25 * 3600;
+constexpr std::int64_t kFineFor = 3600, kMinutesFor = 25 * kFineFor;
 // In memory, while they cannot be written.
 constexpr std::size_t kMostSamples = 20'000, kMostPending = 1000;
 
@@ -129,12 +129,15 @@ Rollup HttpHistory::difference(Series& series, const RequestSeries& told, const 
     return fresh;
 }
 
-void HttpHistory::collect(std::int64_t now_ms, const Failed& failed) {
+HttpHistory::Fresh HttpHistory::collect(std::int64_t now_ms, const Failed& failed) {
+    Fresh all;
     const std::int64_t start = down_to(now_ms / 1000, kSteps[0]);
     insight_.visit_requests([&](const RequestSeries& told) {
         const Name name(told.route, told.method);
         const Rollup fresh = difference(series_[name], told, failed);
         const bool nothing = fresh.count + fresh.errors + fresh.bytes_in + fresh.bytes_out == 0;
+        all.requests += fresh.count;
+        all.errors += fresh.errors;
         if (!nothing) pending_[{start, name}].add(fresh);
     });
     insight_.take_samples([&](const RequestSample& sample) {
@@ -143,6 +146,7 @@ void HttpHistory::collect(std::int64_t now_ms, const Failed& failed) {
                             printable(sample.peer), printable(sample.user_agent)});
     });
     if (pending_.size() > kMostPending) thin_pending();
+    return all;
 }
 
 // The disk takes nothing: exact in number still, in time to the hour alone.
@@ -228,9 +232,12 @@ bool HttpHistory::compact(std::int64_t now_ms) {
     compacted_ = next;
     if (next == 0) return false;
     const std::int64_t now = now_ms / 1000;
-    while (compact_series(next, kSteps[0], kSteps[1], down_to(now - kFineFor, kSteps[1]))) continue;
-    while (compact_series(next, kSteps[1], kSteps[2], down_to(now - kMinutesFor, kSteps[2]))) {
-        continue;
+    bool more = true;
+    while (more)
+        more = compact_series(next, kSteps[0], kSteps[1], down_to(now - kFineFor, kSteps[1]));
+    more = true;
+    while (more) {
+        more = compact_series(next, kSteps[1], kSteps[2], down_to(now - kMinutesFor, kSteps[2]));
     }
     return true;
 }
@@ -299,10 +306,11 @@ void HttpHistory::visit(const HttpQuery& query, const Visit& visit) const {
         // One read transaction: a row that is being made of others is seen once.
         connection.run("BEGIN");
         try {
-            for (const auto& [series, endpoint] : wanted) {
+            for (const auto& one : wanted) {
                 for (const std::int64_t step : kSteps) {
-                    connection.query(sql, {series, step, query.from - step, query.to},
-                                     [&](const Row& row) { visit(endpoint, row.integer(8), row); });
+                    connection.query(
+                        sql, {one.first, step, query.from - step, query.to},
+                        [&](const Row& row) { visit(one.second, row.integer(8), row); });
                 }
             }
         } catch (const std::exception&) {

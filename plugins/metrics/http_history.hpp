@@ -32,10 +32,13 @@ public:
 
     // What was counted before belongs to no time that is known. [control]
     void begin();
-    // Takes over what was counted since, as of `now_ms`. Tells of each 5xx that no route answered:
-    // those of routes are reported where they happen. [lane]
+    // Takes over what was counted since, as of `now_ms`, and returns how much that was. Tells of
+    // each 5xx that no route answered: those of routes are reported where they happen. [lane]
     using Failed = std::function<void(int status, std::uint64_t count)>;
-    void collect(std::int64_t now_ms, const Failed& failed);
+    struct Fresh {
+        std::uint64_t requests = 0, errors = 0;
+    };
+    Fresh collect(std::int64_t now_ms, const Failed& failed);
     // Writes what was collected. What cannot be written waits for the next time. [lane]
     void flush();
     // Makes longer steps of old ones, a bit at each call. True when there is more to do. [lane]

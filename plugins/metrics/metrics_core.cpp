@@ -20,6 +20,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kTick{1000};
 constexpr std::chrono::seconds kSampleEvery{10}, kCompactEvery{60};
+constexpr std::chrono::seconds kLately{60};
+constexpr std::uint64_t kManyErrors = 20, kRaisedPercent = 10, kResolvedPercent = 5;
 constexpr int kSeriesAtOnce = 20;                     // compacted in one tick
 constexpr std::uint64_t kMostRewritten = 64U << 20U;  // bytes, of a database that was taken over
 
@@ -148,7 +150,7 @@ void MetricsCore::collect() {
     const auto insight = this->insight();
     if (!insight) return;
     insight->sample_requests(static_cast<std::uint32_t>(host_.settings().integer("raw_rate")));
-    http_->collect(unix_now_ms(), [this](int status, std::uint64_t count) {
+    const auto fresh = http_->collect(unix_now_ms(), [this](int status, std::uint64_t count) {
         ErrorEntry entry;
         entry.message = fmt::format("answered {} where no route was reached", status);
         entry.category = "http";
@@ -158,6 +160,27 @@ void MetricsCore::collect() {
         entry.count = count;
         errors_->queue(std::move(entry));
     });
+    watch_errors(fresh);
+}
+
+// An alert while many of the latest requests failed; over when few do.
+void MetricsCore::watch_errors(const HttpHistory::Fresh& fresh) {
+    const auto now = Clock::now();
+    lately_.emplace_back(now, fresh);
+    while (now - lately_.front().first > kLately) lately_.pop_front();
+    HttpHistory::Fresh sum;
+    for (const auto& [when, some] : lately_) {
+        sum.requests += some.requests;
+        sum.errors += some.errors;
+    }
+    if (sum.errors >= kManyErrors && sum.errors * 100 >= sum.requests * kRaisedPercent) {
+        host_.alerts().raise("error-rate", Severity::error,
+                             fmt::format("{} of {} requests in the last minute failed (5xx); "
+                                         "GET /api/errors tells why",
+                                         sum.errors, sum.requests));
+    } else if (sum.errors * 100 <= sum.requests * kResolvedPercent) {
+        host_.alerts().resolve("error-rate");
+    }
 }
 
 void MetricsCore::tick_metrics() {

@@ -8,12 +8,14 @@
 
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "audit_store.hpp"
@@ -86,6 +88,7 @@ private:
     void tick_errors();
     void tick_audit();
     void collect();
+    void watch_errors(const HttpHistory::Fresh& fresh);
     void sample_system(std::int64_t now_ms);
     void enforce_size(storage::sqlite::Database& database,
                       const std::vector<std::string>& tables) const;
@@ -99,8 +102,9 @@ private:
     std::unique_ptr<storage::sqlite::Database> metrics_db_, errors_db_;
     mutable std::mutex insight_mutex_;
     std::shared_ptr<Insight> insight_;  // guarded by insight_mutex_
-    SystemSampler sampler_;             // the metrics lane's, as the next three
+    SystemSampler sampler_;             // the metrics lane's, as the next four
     std::chrono::steady_clock::time_point flushed_, sampled_, compacted_;
+    std::deque<std::pair<std::chrono::steady_clock::time_point, HttpHistory::Fresh>> lately_;
     std::unique_ptr<HttpHistory> http_;
     std::unique_ptr<PerformanceStore> performance_;
     std::unique_ptr<ErrorStore> errors_;

@@ -18,7 +18,9 @@ using storage::sqlite::Database;
 using storage::sqlite::Row;
 
 constexpr std::int64_t kIdsAtOnce = 5000, kPagesAtOnce = 500;
-constexpr int kBitesAtOnce = 10;  // of rows beyond max_size, in one tick
+// Of rows beyond max_size, in one tick: small bites, so that not much more goes than must.
+constexpr std::int64_t kBite = 1000;
+constexpr int kBitesAtOnce = 50;
 constexpr const char* kDatabases[] = {"metrics.db", "errors.db", "audit.db"};
 
 void ignore(const Row& /*row*/) {}
@@ -85,7 +87,7 @@ void MetricsCore::enforce_size(Database& database, const std::vector<std::string
             connection.run(
                 fmt::format("DELETE FROM {0} WHERE id IN (SELECT id FROM {0} ORDER BY id LIMIT ?)",
                             table),
-                {kIdsAtOnce});
+                {kBite});
         });
     }
     if (removed) shrink(database);

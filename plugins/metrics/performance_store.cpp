@@ -26,7 +26,7 @@ using storage::sqlite::Row;
 constexpr std::size_t kLongestName = 200, kLongestUnit = 32, kLongestTags = 2048, kMostTags = 16;
 constexpr std::size_t kMostRecords = 100'000;  // of one request
 constexpr std::size_t kRowsAtOnce = 4096;      // in one transaction
-constexpr std::size_t kMostWaiting = 40 * kRowsAtOnce, kMostCallers = 4;
+constexpr std::size_t kMostWaiting = 16 * kRowsAtOnce, kMostCallers = 4;
 constexpr std::chrono::seconds kPatience{5};
 constexpr std::int64_t kDay = 86'400'000;
 

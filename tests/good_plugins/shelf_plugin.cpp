@@ -22,7 +22,7 @@ class Shelf final : public Plugin,
                     public AuditSink,
                     public ErrorSink,
                     public Usage,
-                    public Cleanup,
+                    public Cleanable,
                     public Snapshotable {
 public:
     explicit Shelf(Host& host) : host_(host) {}
@@ -85,7 +85,7 @@ public:
 
     void* extension(std::string_view id) noexcept override {
         if (id == kUsage) return static_cast<Usage*>(this);
-        if (id == kCleanup) return static_cast<Cleanup*>(this);
+        if (id == kCleanable) return static_cast<Cleanable*>(this);
         if (id == kSnapshotable) return static_cast<Snapshotable*>(this);
         return nullptr;
     }
@@ -109,14 +109,12 @@ public:
         sink.percent("quota_used", 12.5);
     }
 
-    void clean_up(const CleanupWish& wish, CleanupSink& sink) override {
-        if (wish.older_than_days < 0) return;
-        sink.section("shelf_store");
-        if (!dusty_) return;
-        sink.item("dust.txt", 7);
-        sink.items(3, 30);
-        if (!wish.dry_run) dusty_ = false;
-        if (wish.older_than_days == 0) throw Error(Errc::io_failed, "no-broom", "no broom");
+    void clean(const CleanupRequest& request, CleanupSink& sink) override {
+        if (request.older_than_days < 0 || !dusty_) return;
+        sink.removed("dust", "dust.txt", 7);
+        sink.removed("dust", "more dust.txt", 30);
+        if (!request.dry_run) dusty_ = false;
+        if (request.older_than_days == 0) throw Error(Errc::io_failed, "no-broom", "no broom");
     }
 
     void take(const AuditRecord& record) override {

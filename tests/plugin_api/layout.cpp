@@ -20,5 +20,5 @@ extern "C" __attribute__((visibility("default"))) void larder_contract_layout(
     const larder::ErrorReport&, const larder::AuditRecord&, larder::ErrorSink&, larder::AuditSink&,
     larder::Usage&, larder::UsageSink&, larder::Snapshotable&, larder::SnapshotSink&,
     larder::Moment&, larder::Snapshot&, larder::Maintenance&, const larder::SwapItem&,
-    const larder::CleanupWish&, larder::Cleanup&, larder::CleanupSink&, larder::Insight&,
+    const larder::CleanupRequest&, larder::CleanupSink&, larder::Cleanable&, larder::Insight&,
     const larder::RequestSeries&, const larder::RequestSample&, const larder::DaemonFacts&) {}

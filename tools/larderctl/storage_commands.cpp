@@ -88,22 +88,19 @@ int storage_cleanup(Context& context) {
     if (context.json) return print_json(answer);
     const auto done = object_of(answer);
     const bool dry = done->getValue<bool>("dry_run");
-    Table table({"WHAT", dry ? "WOULD GO" : "GONE", "SIZE"});
-    const auto sections = done->getObject("sections");
-    for (const auto& name : sections->getNames()) {
-        const auto section = sections->getObject(name);
-        const auto items = section->getArray("items");
-        for (unsigned i = 0; i < items->size(); ++i) {
-            const auto item = items->getObject(i);
-            table.add({name, item->getValue<std::string>("name"),
-                       size_text(item->getValue<double>("bytes"))});
-        }
-        const auto unnamed = section->getValue<std::uint64_t>("removed") - items->size();
-        if (unnamed > 0) table.add({name, fmt::format("and {} more", unnamed), ""});
+    Table table({"KIND", dry ? "WOULD GO" : "GONE", "SIZE"});
+    const auto removed = done->getArray("removed");
+    for (unsigned i = 0; i < removed->size(); ++i) {
+        const auto item = removed->getObject(i);
+        table.add({item->getValue<std::string>("kind"), item->getValue<std::string>("name"),
+                   size_text(item->getValue<double>("size"))});
     }
+    const auto unnamed = done->getValue<std::uint64_t>("count") - removed->size();
+    if (unnamed > 0) table.add({"", fmt::format("and {} more", unnamed), ""});
     table.add(
-        {"all", done->get("removed").toString(), size_text(done->getValue<double>("bytes_freed"))});
+        {"all", done->get("count").toString(), size_text(done->getValue<double>("bytes_freed"))});
     table.print();
+    if (!done->has("failed")) return kOk;
     const auto failed = done->getArray("failed");
     for (unsigned i = 0; i < failed->size(); ++i) {
         const auto fault = failed->getObject(i);
@@ -111,7 +108,7 @@ int storage_cleanup(Context& context) {
             "larderctl: {} could not clean up: {} ({})\n", fault->getValue<std::string>("plugin"),
             fault->getValue<std::string>("detail"), fault->getValue<std::string>("code")));
     }
-    return failed->size() == 0 ? kOk : kRefused;
+    return kRefused;
 }
 
 }  // namespace

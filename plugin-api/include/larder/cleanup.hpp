@@ -1,5 +1,5 @@
-// What a plugin removes when an admin asks for room: its part of POST /api/storage/cleanup. Not its
-// own retention, which is a job of its own.
+// What a plugin may throw away when an admin wants room: its part in POST /api/storage/cleanup. Not
+// what it removes by itself, which is its jobs' business.
 #pragma once
 
 #include <cstdint>
@@ -7,43 +7,36 @@
 
 namespace larder {
 
-inline constexpr std::string_view kCleanup = "larder.cleanup/1";
+inline constexpr std::string_view kCleanable = "larder.cleanable/1";
 
-// What is to go, in the words of the request; a plugin heeds what concerns it and passes over the
-// rest. -1: not asked for, so that nothing goes on its account. Grows only at its end.
-struct CleanupWish {
-    std::uint32_t size = sizeof(CleanupWish);
-    bool dry_run = false;               // count what would go, and touch nothing
+// Grows only at its end, as facts do (events.hpp). What is below 0 was not asked for.
+struct CleanupRequest {
+    std::uint32_t size = sizeof(CleanupRequest);
+    bool dry_run = false;               // only tell
     bool only_never_downloaded = true;  // of files
-    std::int64_t older_than_days = -1;  // files, by when they were uploaded
-    std::int64_t metrics_older_than_days = -1;
-    std::int64_t keep_backups = -1;  // the latest so many; never the newest that was verified
+    double older_than_days = -1;        // files that were stored before
+    double metrics_older_than_days = -1;
+    std::int64_t keep_backups = -1;  // so many of the latest
 };
 
-// Takes what went, or would go. [worker]
 class CleanupSink {
 public:
-    // Begins a section, once each: "file_store". What follows goes into it; one that nothing
-    // follows says that nothing went.
-    virtual void section(std::string_view name) = 0;
-    // One thing with a name; of many only the first are shown, all are counted.
-    virtual void item(std::string_view name, std::uint64_t bytes) = 0;
-    // Many without names, such as rows.
-    virtual void items(std::uint64_t count, std::uint64_t bytes) = 0;
+    // One thing that was removed, or would be: "file", its name, its bytes. [worker]
+    virtual void removed(std::string_view kind, std::string_view name, std::uint64_t bytes) = 0;
 
 protected:
     ~CleanupSink() = default;
 };
 
-// The extension kCleanup of a plugin.
-class Cleanup {
+// The extension kCleanable of a plugin.
+class Cleanable {
 public:
-    // Tells each thing when it is gone for good, so that what is told holds even when it throws in
-    // the midst; then the error is shown beside it. One call at a time. [worker]
-    virtual void clean_up(const CleanupWish& wish, CleanupSink& sink) = 0;
+    // While the plugin serves. What it throws is the answer; what it told of before is gone.
+    // [worker]
+    virtual void clean(const CleanupRequest& request, CleanupSink& sink) = 0;
 
 protected:
-    ~Cleanup() = default;
+    ~Cleanable() = default;
 };
 
 }  // namespace larder
