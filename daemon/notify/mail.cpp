@@ -81,7 +81,7 @@ MailServer mail_server_of(const std::string& url) {
         server.host = parsed.getHost();
         const auto usual = static_cast<std::uint16_t>(server.tls ? 465 : 25);
         server.port = parsed.getPort() != 0 ? parsed.getPort() : usual;
-        const std::string given = parsed.getUserInfo();
+        const std::string& given = parsed.getUserInfo();
         const std::size_t colon = given.find(':');
         Poco::URI::decode(given.substr(0, colon), server.user);
         if (colon != std::string::npos) Poco::URI::decode(given.substr(colon + 1), server.password);
