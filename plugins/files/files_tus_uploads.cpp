@@ -95,7 +95,7 @@ TusUploadPtr TusUploads::find(const std::string& id) {
 }
 
 std::string TusUploads::create(TusPlan plan) {
-    const std::string id = random_id();
+    std::string id = random_id();
     auto upload = std::make_shared<TusUpload>(*this, id, std::move(plan));
     const std::scoped_lock upload_lock(upload->mutex_);
     const std::uint64_t length = upload->plan_.length.value_or(0);
@@ -154,7 +154,7 @@ std::string TusUploads::concatenate(TusPlan plan, const std::vector<std::string>
     }
     files_.check_size(length);
     plan.length = length;
-    const std::string id = random_id();
+    std::string id = random_id();
     auto upload = std::make_shared<TusUpload>(*this, id, std::move(plan));
     const std::scoped_lock upload_lock(upload->mutex_);
     upload->room_.resize(length);
@@ -239,7 +239,7 @@ void TusUploads::terminate(const std::string& id) {
     upload->room_ = Quota::Reservation();
 }
 
-void TusUploads::complete_interrupted() noexcept {
+void TusUploads::complete_interrupted() {
     for (const TusUploadPtr& upload : all()) {
         const std::scoped_lock lock(upload->mutex_);
         const bool is_whole = upload->plan_.length && upload->offset_ == *upload->plan_.length;
@@ -249,7 +249,7 @@ void TusUploads::complete_interrupted() noexcept {
         try {
             complete(*upload);
             upload->file_.reset();
-        } catch (const Error& error) {
+        } catch (const std::exception& error) {
             files_.host().log().write(
                 Level::warning, fmt::format("upload {} has all of its bytes but is no file yet: {}",
                                             upload->id_, error.what()));
