@@ -27,7 +27,6 @@ function(larder_add_plugin name)
 endfunction()
 
 # Larder_DAEMON, Larder_CONTRACT and Larder_PROBE are the package's; Larder's own tree sets them itself.
-# Further words are options of the suite: --living /api/x for a path whose answer no restore brings back.
 function(larder_add_contract_test name)
     find_package(Python3 REQUIRED COMPONENTS Interpreter)
     add_test(NAME contract.${name}

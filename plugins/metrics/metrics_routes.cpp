@@ -315,6 +315,7 @@ private:
 std::string busiest(const std::map<std::string, Rollup>& totals) {
     constexpr std::size_t kShown = 5;
     std::vector<const std::pair<const std::string, Rollup>*> order;
+    order.reserve(totals.size());
     for (const auto& entry : totals) order.push_back(&entry);
     std::sort(order.begin(), order.end(),
               [](const auto* a, const auto* b) { return a->second.count > b->second.count; });

@@ -103,10 +103,11 @@ std::int64_t step_of(const Request& request, double hours) {
     const auto seconds = static_cast<std::int64_t>(std::ceil(hours * 3600));
     const auto text = request.query("step");
     if (!text) {
-        for (const std::int64_t step : {10, 60, 300, 600, 1800, 3600, 21600, 86400}) {
+        constexpr std::int64_t kSteps[] = {10, 60, 300, 600, 1800, 3600, 21'600, 86'400};
+        for (const std::int64_t step : kSteps) {
             if (seconds / step <= kUsualPoints) return step;
         }
-        return 86400 * 7;
+        return 604'800;
     }
     double given = 0;
     const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), given);
