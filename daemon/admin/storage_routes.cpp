@@ -10,6 +10,7 @@
 #include "larder/cleanup.hpp"
 #include "larder/usage.hpp"
 #include "storage-kit/json.hpp"
+#include "storage-kit/json_members.hpp"
 
 namespace larder::admin {
 namespace {
@@ -74,8 +75,7 @@ private:
 };
 
 Error invalid_field(std::string_view member, std::string detail) {
-    return std::move(Error(Errc::unprocessable, "invalid-field", std::move(detail))
-                         .with("pointer", storage::json::quoted("/" + std::string(member))));
+    return storage::json::invalid_field("/" + std::string(member), std::move(detail));
 }
 
 double number_of(std::string_view member, std::string_view value) {
@@ -102,8 +102,7 @@ CleanupRequest cleanup_of(std::string_view body) {
             .with("offset", std::to_string(error.offset()));
     }
     if (!text.starts_with('{')) {
-        throw Error(Errc::unprocessable, "invalid-field", "the body must be a JSON object")
-            .with("pointer", "\"\"");
+        throw storage::json::invalid_field("", "the body must be a JSON object");
     }
     CleanupRequest wanted;
     for (storage::json::Walk member(text); member.next();) {
