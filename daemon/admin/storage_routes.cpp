@@ -10,6 +10,7 @@
 #include "admin/body.hpp"
 #include "larder/cleanup.hpp"
 #include "larder/usage.hpp"
+#include "storage-kit/file_system.hpp"
 
 namespace larder::admin {
 namespace {
@@ -77,20 +78,6 @@ CleanupRequest cleanup_of(const Request& request) {
 }
 
 }  // namespace
-
-std::uint64_t bytes_below(const std::string& folder) {
-    std::uint64_t bytes = 0;
-    std::error_code fault;
-    fs::recursive_directory_iterator place(folder, fs::directory_options::skip_permission_denied,
-                                           fault);
-    for (; !fault && place != fs::recursive_directory_iterator(); place.increment(fault)) {
-        std::error_code gone;
-        if (!place->is_regular_file(gone) || place->is_symlink(gone)) continue;
-        const std::uintmax_t size = place->file_size(gone);
-        if (!gone) bytes += size;
-    }
-    return bytes;
-}
 
 void StorageRoutes::declare(Routes& routes) {
     routes.blocking({.method = Method::get,
@@ -160,7 +147,7 @@ Response StorageRoutes::usage(const Request& /*request*/) const {
         static_cast<Usage*>(power)->measure(told);
         for (const auto& [name, figures] : told.sections) body.set(name, figures);
     });
-    body.set("total", bytes_below(data_directory_));
+    body.set("total", storage::bytes_below(data_directory_));
     std::error_code fault;
     const fs::space_info space = fs::space(data_directory_, fault);
     if (fault) {

@@ -13,9 +13,6 @@
 
 namespace larder::admin {
 
-// What the files below a folder hold; what goes away meanwhile is passed over. [worker]
-std::uint64_t bytes_below(const std::string& folder);
-
 class StorageRoutes {
 public:
     // Supervisor and audit outlive it.

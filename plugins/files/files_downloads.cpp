@@ -84,14 +84,9 @@ void DownloadRoutes::get(const Request& request, Reply reply) {
     }
     const EntryPtr entry = files_.find(filename);
     const auto held = std::make_shared<Reply>(std::move(reply));
-    const bool posted = files_.host().workers().post([this, held, entry, ask = std::move(ask)] {
-        try {
-            std::move(*held).send(answer(ask, *files_.open(entry)));
-        } catch (const Error& error) {
-            std::move(*held).fail(error);
-        }
+    storage::on_worker(files_.host(), held, [this, held, entry, ask = std::move(ask)] {
+        std::move(*held).send(answer(ask, *files_.open(entry)));
     });
-    if (!posted) throw overloaded();
 }
 
 Response DownloadRoutes::answer(const Ask& ask, const OpenFile& file) {

@@ -16,6 +16,7 @@
 #include "files_route_texts.hpp"
 #include "larder/conditional.hpp"
 #include "storage-kit/json.hpp"
+#include "storage-kit/json_members.hpp"
 #include "storage-kit/json_merge.hpp"
 #include "storage-kit/query.hpp"
 
@@ -31,8 +32,7 @@ constexpr std::size_t kMostStrays = 100;                          // names of a 
 constexpr std::string_view kConditions = "if-match,if-none-match,if-unmodified-since";
 
 Error invalid_field(std::string_view member, std::string_view detail) {
-    return std::move(Error(Errc::unprocessable, "invalid-field", std::string(detail))
-                         .with("pointer", quoted(fmt::format("/{}", member))));
+    return storage::json::invalid_field(fmt::format("/{}", member), std::string(detail));
 }
 
 // What a merge patch wants of a record. Read before the change is judged, so that a bad one costs
@@ -71,8 +71,7 @@ Patch::Patch(const Files& files, std::string_view body) {
             .with("offset", std::to_string(error.offset()));
     }
     if (!text.starts_with('{')) {
-        throw Error(Errc::unprocessable, "invalid-field", "the patch must be a JSON object")
-            .with("pointer", "\"\"");
+        throw storage::json::invalid_field("", "the patch must be a JSON object");
     }
     for (storage::json::Walk member(text); member.next();) {
         take(files, unquoted(member.name()), member.value());
