@@ -20,14 +20,17 @@ constexpr std::array<std::string_view, 11> kOwnPrefixes = {
 constexpr std::array<std::string_view, 6> kOwnData = {"plugins.json", "users.json", "jobs.json",
                                                       ".swap.json",   ".lock",      "larder.sock"};
 
+// "config/" claims all below it, "jobs/job_*" all whose names begin so, with all below; and
+// "storage.json" only itself. No file may stand where another's folder does.
 bool overlaps(std::string_view a, std::string_view b) {
-    // "config/" claims all below it; "storage.json" only itself. No file may stand where another's
-    // folder does.
     const auto bare = [](std::string_view path) {
         return path.substr(0, path.size() - (path.ends_with('/') ? 1 : 0));
     };
-    return bare(a) == bare(b) || (a.ends_with('/') && b.starts_with(a)) ||
-           (b.ends_with('/') && a.starts_with(b));
+    const auto covers = [](std::string_view claim, std::string_view path) {
+        if (claim.ends_with('*')) return path.starts_with(claim.substr(0, claim.size() - 1));
+        return claim.ends_with('/') && path.starts_with(claim);
+    };
+    return bare(a) == bare(b) || covers(a, b) || covers(b, a);
 }
 
 bool prefix_overlaps(std::string_view a, std::string_view b) {

@@ -292,6 +292,7 @@ void Writer::add(const Document& document) {
         json_.buffer += ",\n";
     }
     if (!shape_.sum.empty()) sum_ += integer_member(document.value, shape_.sum_of);
+    if (document.key.starts_with(shape_.part_prefix)) ++part_;
     const std::size_t begin = json_.buffer.size();
     json::append_quoted(json_.buffer, document.key);
     const std::string_view literal = std::string_view(json_.buffer).substr(begin);
@@ -307,6 +308,7 @@ void Writer::finish(Head& head) {
     json_.buffer += keys_ == 0 ? "}" : "\n}";
     if (!shape_.sum.empty()) json_.buffer += fmt::format(", \"{}\": {}", shape_.sum, sum_);
     if (!shape_.count.empty()) json_.buffer += fmt::format(", \"{}\": {}", shape_.count, keys_);
+    if (!shape_.part.empty()) json_.buffer += fmt::format(", \"{}\": {}", shape_.part, part_);
     json_.buffer += shape_.member.empty() ? "\n" : "}\n";
     flush(json_);
     flush(meta_);

@@ -65,7 +65,7 @@ private:
     const Shape shape_;
     Output json_, meta_;
     Sha256 value_sha_;
-    std::uint64_t keys_ = 0, sum_ = 0;
+    std::uint64_t keys_ = 0, sum_ = 0, part_ = 0;
 };
 
 // Writes the .meta of a store that was emptied, with no readable file, under its temporary name;

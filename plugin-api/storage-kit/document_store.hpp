@@ -119,6 +119,8 @@ struct Shape {
     std::string member = {};            // "files"; empty: the keys are the object's own
     std::string sum = {}, sum_of = {};  // "total_size": the sum of the values' integers "size"
     std::string count = {};             // "file_count": how many keys there are
+    // "total_projects": how many keys begin with "project_".
+    std::string part = {}, part_prefix = {};
 };
 
 struct StoreOptions {

@@ -14,12 +14,15 @@
 #include "files_answers.hpp"
 #include "files_digest.hpp"
 #include "files_hashing.hpp"
-#include "files_multipart.hpp"
+#include "storage-kit/multipart.hpp"
 #include "files_route_texts.hpp"
 #include "storage-kit/digest.hpp"
 
 namespace larder::files {
 namespace {
+
+using storage::MultipartReader;
+using storage::PartHead;
 
 // Of a form, what its delimiters and part heads take at most where only a rough figure is wanted.
 constexpr std::uint64_t kAroundParts = 64U << 10U;
@@ -255,7 +258,7 @@ std::unique_ptr<Upload> UploadRoutes::put(const Request& request) {
 }
 
 std::unique_ptr<Upload> UploadRoutes::post(const Request& request) {
-    const std::string boundary = boundary_of(request.header("Content-Type").value_or(""));
+    const std::string boundary = storage::boundary_of(request.header("Content-Type").value_or(""));
     return std::make_unique<FormUpload>(files_, request, boundary);
 }
 

@@ -5,14 +5,14 @@
 #include <string>
 #include <string_view>
 
-#include "files_multipart.hpp"
+#include "storage-kit/multipart.hpp"
 #include "fuzz/require.hpp"
 #include "larder/error.hpp"
 
 namespace {
 
-using larder::files::MultipartReader;
-using larder::files::PartHead;
+using larder::storage::MultipartReader;
+using larder::storage::PartHead;
 
 // Everything that was told, in one text; and that it was told in turn.
 class Story final : public MultipartReader::Listener {

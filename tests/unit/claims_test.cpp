@@ -25,10 +25,12 @@ public:
     void takes_those_who_keep_apart() {
         add("kv", "/api/kv", "storage.json,config/,kv/");
         add("files", "/api/files", "files/");
-        add("programs", "/api/programs, /api/executions", "programs/programs.json,programs/logs/");
+        add("programs", "/api/programs, /api/executions",
+            "programs/programs.json,programs/logs/,programs/program_*");
+        add("metrics", "/api/metrics", "programs/db/,programs/program/");
         add("kvx", "/api/kvx", "storage.jsonl,kv2/");
         add("none", "", "");
-        CPPUNIT_ASSERT_EQUAL(std::string("....."), settled());
+        CPPUNIT_ASSERT_EQUAL(std::string("......"), settled());
     }
 
     void refuses_the_later_of_one_name() {
@@ -55,8 +57,11 @@ public:
         add("d", "/api/d", "folder/inner.json");
         add("e", "/api/e", "folder/inner/");
         add("f", "/api/f", "folder");
-        add("g", "/api/g", "folder2/,one.json2");
-        CPPUNIT_ASSERT_EQUAL(std::string(".xxxxx."), settled());
+        add("g", "/api/g", "folder2/,one.json2,jobs/job_*");
+        add("h", "/api/h", "jobs/job_1/");
+        add("i", "/api/i", "jobs/");
+        add("j", "/api/j", "jobs/job_1*");
+        CPPUNIT_ASSERT_EQUAL(std::string(".xxxxx.xxx"), settled());
         expect_reason(1, "one.json");
         expect_reason(4, "folder/ of plugin a");
     }

@@ -1,6 +1,6 @@
 // The delimiter is looked for with its CR LF in front, as RFC 2046 has it; the body is read as if
 // one came before its first byte. Header parameters are read as browsers and curl write them.
-#include "files_multipart.hpp"
+#include "storage-kit/multipart.hpp"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include "larder/error.hpp"
 #include "storage-kit/json.hpp"
 
-namespace larder::files {
+namespace larder::storage {
 namespace {
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
@@ -289,4 +289,4 @@ std::string boundary_of(std::string_view content_type) {
     throw invalid("its Content-Type names no boundary");
 }
 
-}  // namespace larder::files
+}  // namespace larder::storage

@@ -1,5 +1,5 @@
 // The multipart reader: forms as clients send them, in pieces of every size, and malformed ones.
-#include "files_multipart.hpp"
+#include "storage-kit/multipart.hpp"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 #include "larder/error.hpp"
 #include "support/suite.hpp"
 
-namespace larder::files {
+namespace larder::storage {
 namespace {
 
 struct Part {
@@ -167,4 +167,4 @@ public:
 LARDER_TEST_SUITE(FilesMultipartTest);
 
 }  // namespace
-}  // namespace larder::files
+}  // namespace larder::storage

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace larder::files {
+namespace larder::storage {
 
 struct PartHead {
     std::string name;                     // of the form's field
@@ -80,4 +80,4 @@ private:
 // is absent or not one of RFC 2046's (1 to 70 characters).
 std::string boundary_of(std::string_view content_type);
 
-}  // namespace larder::files
+}  // namespace larder::storage
