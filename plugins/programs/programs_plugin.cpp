@@ -53,6 +53,13 @@ void ProgramsPlugin::start(Routes& routes) {
         records_->cut_outputs(host_.settings().bytes("output_history"));
     };
     retention_ = host_.scheduler().add(retention);
+    Job checkpoint;
+    checkpoint.name = "checkpoint";
+    checkpoint.when = "every 10m";
+    checkpoint.run = [this](JobRun&) {
+        if (store_->documents().journal_bytes() > 0) store_->documents().checkpoint();
+    };
+    checkpoint_ = host_.scheduler().add(checkpoint);
     upload_routes_ = std::make_unique<UploadRoutes>(*store_);
     upload_routes_->declare(routes);
     program_routes_ = std::make_unique<ProgramRoutes>(*store_, *runner_, *schedules_, *sandbox_);
@@ -68,6 +75,7 @@ void ProgramsPlugin::drain() noexcept {
 }
 
 void ProgramsPlugin::stop() noexcept {
+    checkpoint_.reset();
     retention_.reset();
     execution_routes_.reset();
     program_routes_.reset();

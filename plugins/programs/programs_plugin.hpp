@@ -50,7 +50,7 @@ private:
     std::unique_ptr<Sandbox> sandbox_;
     std::unique_ptr<Runner> runner_;
     std::unique_ptr<Schedules> schedules_;
-    std::unique_ptr<Ticket> retention_;
+    std::unique_ptr<Ticket> retention_, checkpoint_;
     std::unique_ptr<UploadRoutes> upload_routes_;
     std::unique_ptr<ProgramRoutes> program_routes_;
     std::unique_ptr<ExecutionRoutes> execution_routes_;

@@ -205,6 +205,7 @@ Response ProgramRoutes::remove(const Request& request) {
     schedules_.drop(id);
     runner_.cancel_all(id);
     store_.remove(id);
+    runner_.remove_log(id);
     Response response;
     response.status = 204;
     return response;

@@ -335,6 +335,13 @@ std::string Runner::log_path(std::string_view program_id) const {
     return fmt::format("{}/logs/{}_exec.log", store_.folder(), program_id);
 }
 
+void Runner::remove_log(std::string_view program_id) noexcept {
+    const std::scoped_lock lock(log_mutex_);
+    const std::string path = log_path(program_id);
+    ::unlink(path.c_str());
+    ::unlink((path + ".1").c_str());
+}
+
 // One line a run; a log that grew long goes on in a new one, and the one before is kept.
 void Runner::append_log(const Execution& execution) noexcept {
     const std::string ended = execution.return_code
@@ -352,6 +359,7 @@ void Runner::append_log(const Execution& execution) noexcept {
     line += '\n';
     const std::string path = log_path(execution.program_id);
     const std::scoped_lock lock(log_mutex_);
+    if (!store_.look(execution.program_id)) return;  // its log went with it
     const storage::OwnedFd file(
         ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
     const bool written = file.get() >= 0 && ::write(file.get(), line.data(), line.size()) ==

@@ -31,6 +31,7 @@ protected:
         DaemonOptions options;
         options.data_directory = folder_->path();
         options.environment = environment_;
+        options.wrapper = wrapper_;
         daemon_ = std::make_unique<DaemonProcess>(std::move(options));
     }
     void restart() {
@@ -54,6 +55,7 @@ protected:
     }
 
     std::vector<std::pair<std::string, std::string>> environment_;
+    std::vector<std::string> wrapper_;  // before larderd
     std::unique_ptr<TemporaryFolder> folder_;
     std::unique_ptr<DaemonProcess> daemon_;
 };
