@@ -147,7 +147,7 @@ print('tried')
                            .archive())
                 .member("program_id");
         expect_closed(execute(id));
-        CPPUNIT_ASSERT(fs::exists(*folder_ / "programs" / id / "data/new"));
+        CPPUNIT_ASSERT(fs::exists(fs::path(folder_->path()) / "programs" / id / "data/new"));
         // What it left as a link is not followed on the way out.
         CPPUNIT_ASSERT_EQUAL("404 file-not-found"s,
                              outcome("GET", "/api/programs/" + id + "/files/data/link"));

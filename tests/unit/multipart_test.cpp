@@ -38,8 +38,8 @@ std::string head(std::string_view disposition) {
     return fmt::format("--B\r\nContent-Disposition: {}\r\n\r\n", disposition);
 }
 
-class FilesMultipartTest : public CppUnit::TestFixture {
-    CPPUNIT_TEST_SUITE(FilesMultipartTest);
+class MultipartTest : public CppUnit::TestFixture {
+    CPPUNIT_TEST_SUITE(MultipartTest);
     CPPUNIT_TEST(reads_a_form_in_pieces_of_any_size);
     CPPUNIT_TEST(reads_empty_parts);
     CPPUNIT_TEST(keeps_what_only_looks_like_a_delimiter);
@@ -164,7 +164,7 @@ public:
     }
 };
 
-LARDER_TEST_SUITE(FilesMultipartTest);
+LARDER_TEST_SUITE(MultipartTest);
 
 }  // namespace
 }  // namespace larder::storage
