@@ -284,7 +284,7 @@ try:
         made += 1
 except OSError: pass
 time.sleep(0.3)
-print(made)
+print(made, flush=True)
 os._exit(0)
 )");
         CPPUNIT_ASSERT(std::stoi(text(many, "stdout")) <= 16);
@@ -520,6 +520,8 @@ public:
         wrapper_ = {"setpriv", fmt::format("--reuid={}", kOrdinaryUser),
                     fmt::format("--regid={}", kOrdinaryUser), "--clear-groups"};
         start();
+        const std::string found = tier();
+        CPPUNIT_ASSERT_MESSAGE(found, found == "reduced" || found == "unavailable");
     }
 };
 
