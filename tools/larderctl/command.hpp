@@ -88,5 +88,6 @@ std::vector<Command> kv_commands();
 std::vector<Command> storage_commands();
 std::vector<Command> file_commands();
 std::vector<Command> metrics_commands();
+std::vector<Command> program_commands();
 
 }  // namespace larder::ctl
