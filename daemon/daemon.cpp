@@ -8,6 +8,7 @@
 #include <future>
 #include <thread>
 
+#include "larder/progress.hpp"
 #include "larder/time.hpp"
 #include "plugin_host/claims.hpp"
 #include "plugin_host/library.hpp"
@@ -541,20 +542,43 @@ void Daemon::apply(const config::Changes& changes) {
     set_access(changes.in_force);
 }
 
-void Daemon::reload_by_signal() noexcept {
+void Daemon::reload_by_signal(std::function<void()> over) noexcept {
     log_writer_->reopen();
     if (logs_access_.load(std::memory_order_acquire)) access_log_->reopen();
     // Not here: a plugin's start may take long, and the signal to stop must be heard meanwhile.
-    auto reload_here = [this, pass = own_.gate.enter()] {
+    auto reload_here = [this, over, pass = own_.gate.enter()] {
         try {
             reload();
         } catch (const std::exception& error) {
             log_->write(Level::error,
                         fmt::format("not reloaded, nothing has changed: {}", error.what()));
         }
+        over();
     };
     if (workers_->post_beside(std::move(reload_here))) return;
     log_->write(Level::error, "not reloaded: too many reloads are under way");
+    over();
+}
+
+void Daemon::complain(const std::string& text) { log_->write(Level::error, text); }
+
+// A worker's task may rightly last; that none of many ends while others wait is a hang.
+system::Condition Daemon::condition() const {
+    struct Sink final : ProgressSink {
+        void thread(std::string_view name, std::uint64_t done, bool waiting) override {
+            pulses.push_back({std::string(name), done, waiting});
+        }
+        std::vector<system::Pulse> pulses;
+    } sink;
+    server_->call_round([&](const std::string& name, std::uint64_t came) {
+        sink.pulses.push_back({name, came, true});
+    });
+    const auto workers = workers_->progress();
+    sink.pulses.push_back({"workers", workers.begun, workers.waiting});
+    supervisor_->with_each_power(kProgress, [&](const std::string& /*plugin*/, void* power) {
+        static_cast<Progress*>(power)->tell(sink);
+    });
+    return {plugin_host::summary_of(supervisor_->status()), std::move(sink.pulses)};
 }
 
 void Daemon::keep_last_uses() noexcept {
