@@ -19,6 +19,7 @@
 #include "storage-kit/json_members.hpp"
 #include "storage-kit/json_merge.hpp"
 #include "storage-kit/query.hpp"
+#include "storage-kit/timestamps.hpp"
 
 namespace larder::files {
 namespace {
@@ -94,7 +95,7 @@ void Patch::take(const Files& files, const std::string& name, std::string_view v
         tags = is_null ? "[]" : std::string(value);
         if (!value.starts_with('{')) check_tags(*tags);
     } else if (name == "expires_at") {
-        const auto time = is_text ? parse_time(unquoted(value)) : std::nullopt;
+        const auto time = is_text ? storage::parse_any_time(unquoted(value)) : std::nullopt;
         if (!time && !is_null) {
             throw invalid_field(name, "expires_at is null or a time such as 2026-01-01T00:00:00Z");
         }

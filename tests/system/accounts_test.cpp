@@ -9,6 +9,7 @@
 #include "access/secrets.hpp"
 #include "larder/time.hpp"
 #include "support/daemon_process.hpp"
+#include "support/document_routes.hpp"
 #include "support/json_view.hpp"
 #include "support/problem.hpp"
 #include "support/raw_client.hpp"
@@ -16,10 +17,6 @@
 
 namespace larder::test {
 namespace {
-
-struct RouteFacts {
-    std::string method, target, permission, area;
-};
 
 class AccountsSystemTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(AccountsSystemTest);
@@ -42,11 +39,15 @@ public:
 
     // Every route of the OpenAPI document × every kind of credentials.
     void each_route_lets_in_whom_it_declares() {
-        const auto routes = routes_of_document();
+        const auto routes = routes_of_document(ask("GET", "/openapi.json").body);
         CPPUNIT_ASSERT_MESSAGE(std::to_string(routes.size()), routes.size() > 30);
         const std::string expired = bearer("old", {"admin"}, {}, "2020-01-01T00:00:00Z");
+        const auto gone = make_token("gone", {"admin"});
+        const std::string revoked = header_of(gone);
+        CPPUNIT_ASSERT_EQUAL(
+            204, ask("DELETE", "/api/tokens/" + gone->getValue<std::string>("id")).status);
         std::map<std::string, std::string> by_scope;
-        for (const RouteFacts& route : routes) {
+        for (const DocumentRoute& route : routes) {
             const std::string where = route.method + " " + route.target;
             const auto status = [&](const std::string& credentials) {
                 const Answer answer = request(port(), route.method, route.target, credentials);
@@ -63,7 +64,8 @@ public:
             const auto is_in = [](int code) { return code != 401 && code != 403; };
             const bool open = route.permission == "open", any = route.permission == "any";
             for (const std::string& none :
-                 {std::string(), expired, std::string("Authorization: Bearer larder_x\r\n"),
+                 {std::string(), expired, revoked,
+                  std::string("Authorization: Bearer larder_x\r\n"),
                   "Authorization: Bearer " + access::make_token().text + "\r\n"}) {
                 CPPUNIT_ASSERT_EQUAL_MESSAGE(where, open, status(none) != 401);
             }
@@ -411,32 +413,6 @@ private:
         return answer.status < 400 ? std::to_string(answer.status)
                                    : fmt::format("{} {}", answer.status, answer.member("code"));
     }
-    std::vector<RouteFacts> routes_of_document() const {
-        std::vector<RouteFacts> routes;
-        const auto paths = object_of(ask("GET", "/openapi.json").body)->getObject("paths");
-        for (const auto& path : paths->getNames()) {
-            std::string target;
-            bool within = false;
-            for (const char c : path) {
-                if (c == '{') target += "zz";
-                within = c == '{' || (within && c != '}');
-                if (!within && c != '}') target += c;
-            }
-            const auto operations = paths->getObject(path);
-            for (const auto& method : operations->getNames()) {
-                const auto operation = operations->getObject(method);
-                if (operation.isNull() || !operation->has("x-larder-permission")) continue;
-                std::string verb;
-                for (const char c : method) verb += static_cast<char>(std::toupper(c));
-                const auto area = operation->getArray("tags")->getElement<std::string>(0);
-                routes.push_back({verb, target,
-                                  operation->getValue<std::string>("x-larder-permission"),
-                                  area == "larderd" ? "daemon" : area});
-            }
-        }
-        return routes;
-    }
-
     TemporaryFolder folder_;
     std::unique_ptr<DaemonProcess> daemon_;
 };

@@ -3,34 +3,19 @@
 #include <Poco/JSON/Object.h>
 #include <fmt/format.h>
 
-#include <array>
 #include <iostream>
 #include <sstream>
 
+#include "answers.hpp"
 #include "command.hpp"
 #include "config/value.hpp"
+#include "progress.hpp"
 #include "table.hpp"
 
 namespace larder::ctl {
 namespace {
 
 using Poco::JSON::Object;
-
-int print_json(const Answer& answer) {
-    std::cout << answer.body << (answer.body.ends_with('\n') ? "" : "\n");
-    return kOk;
-}
-
-std::string size_text(double bytes) {
-    static constexpr std::array kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
-    std::size_t unit = 0;
-    while (bytes >= 1024 && unit + 1 < kUnits.size()) {
-        bytes /= 1024;
-        ++unit;
-    }
-    return unit == 0 ? fmt::format("{:.0f} B", bytes)
-                     : fmt::format("{:.1f} {}", bytes, kUnits[unit]);
-}
 
 // Every figure of a section but its size, as it is named.
 std::string other_figures(const Object::Ptr& section) {
@@ -50,12 +35,14 @@ int storage_usage(Context& context) {
     for (const auto& name : usage->getNames()) {
         if (name == "total" || name == "file_system") continue;
         const auto section = usage->getObject(name);
-        table.add({name, size_text(section->optValue<double>("size", 0)), other_figures(section)});
+        table.add(
+            {name, size_text(section->optValue<std::uint64_t>("size", 0)), other_figures(section)});
     }
-    table.add({"total", size_text(usage->getValue<double>("total")), "all of the data folder"});
+    table.add(
+        {"total", size_text(usage->getValue<std::uint64_t>("total")), "all of the data folder"});
     const auto disk = usage->getObject("file_system");
-    table.add({"free", size_text(disk->getValue<double>("available")),
-               "of " + size_text(disk->getValue<double>("size")) + " of the file system"});
+    table.add({"free", size_text(disk->getValue<std::uint64_t>("available")),
+               "of " + size_text(disk->getValue<std::uint64_t>("size")) + " of the file system"});
     table.print();
     return kOk;
 }
@@ -93,12 +80,12 @@ int storage_cleanup(Context& context) {
     for (unsigned i = 0; i < removed->size(); ++i) {
         const auto item = removed->getObject(i);
         table.add({item->getValue<std::string>("kind"), item->getValue<std::string>("name"),
-                   size_text(item->getValue<double>("size"))});
+                   size_text(item->getValue<std::uint64_t>("size"))});
     }
     const auto unnamed = done->getValue<std::uint64_t>("count") - removed->size();
     if (unnamed > 0) table.add({"", fmt::format("and {} more", unnamed), ""});
-    table.add(
-        {"all", done->get("count").toString(), size_text(done->getValue<double>("bytes_freed"))});
+    table.add({"all", done->get("count").toString(),
+               size_text(done->getValue<std::uint64_t>("bytes_freed"))});
     table.print();
     if (!done->has("failed")) return kOk;
     const auto failed = done->getArray("failed");
