@@ -89,6 +89,7 @@ private:
     void open_logs(bool background);
     void open_access_log();
     void listen();
+    void judge_inherited(const std::vector<std::string>& addresses);
     void collect_values();
     void set_table(std::shared_ptr<const routing::RouteTable> table);  // and shows it
     void set_access(const config::Configuration& configuration);       // likewise
@@ -106,6 +107,7 @@ private:
     const config::Sources sources_;
     std::vector<plugin_host::Library> libraries_;  // fixed after construction
     std::string data_directory_;                   // likewise
+    std::vector<std::string> inherited_hosts_;     // of the service manager's sockets, likewise
 
     std::mutex reload_mutex_;  // one reload at a time
     mutable std::mutex mutex_;
