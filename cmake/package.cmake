@@ -55,7 +55,7 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_LARDER_PACKAGE_NAME larder)
 set(CPACK_DEBIAN_LARDER_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_LARDER_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_LARDER_PACKAGE_DEPENDS "systemd | systemd-standalone-sysusers | systemd-sysusers")
+set(CPACK_DEBIAN_LARDER_PACKAGE_DEPENDS "systemd | systemd-standalone-sysusers | systemd-sysusers, procps")
 set(CPACK_DEBIAN_LARDER_PACKAGE_RECOMMENDS "bubblewrap, python3")
 set(CPACK_DEBIAN_LARDER_PACKAGE_SUGGESTS "nodejs, redis-server, larder-dev")
 set(CPACK_DEBIAN_LARDER_PACKAGE_CONTROL_EXTRA
@@ -67,11 +67,11 @@ set(CPACK_DEBIAN_LARDER-DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_LARDER-DEV_PACKAGE_SHLIBDEPS ON)  # the contract suite has a plugin of its own
 set(CPACK_PROJECT_CONFIG_FILE ${PROJECT_SOURCE_DIR}/cmake/package_depends.cmake)
 set(CPACK_DEBIAN_LARDER_DESCRIPTION "keeps a machine's data behind one HTTP interface
- JSON values, files, metrics, errors and an audit, each kept by a plugin of one daemon.
- An acknowledged write is on disk, and the files stay readable.")
+JSON values, files, metrics, errors and an audit, each kept by a plugin of one daemon.
+An acknowledged write is on disk, and the files stay readable.")
 set(CPACK_DEBIAN_LARDER-DEV_DESCRIPTION "what authors of Larder's plugins need
- The plugin interface, the storage-kit, a CMake package, a template to copy and the
- suite of tests that every plugin must pass.")
+The plugin interface, the storage-kit, a CMake package, a template to copy and the
+suite of tests that every plugin must pass.")
 
 include(CPack)
 cpack_add_component(daemon GROUP larder)
