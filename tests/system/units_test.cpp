@@ -42,11 +42,11 @@ public:
     void sandboxes_can_be_made_under_it() {
         for (const char* option :
              {"\nProtectKernelTunables=", "\nProcSubset=", "\nRestrictNamespaces=yes",
-              "\nMemoryDenyWriteExecute=", "\nProtectControlGroups="}) {
+              "\nMemoryDenyWriteExecute=", "\nProtectControlGroups=", "\nProtectHostname="}) {
             CPPUNIT_ASSERT_MESSAGE(option, service().find(option) == std::string::npos);
         }
         for (const char* needed : {"\nDelegate=memory pids cpu\n", "AF_NETLINK",
-                                   "\nSystemCallFilter=@system-service @mount",
+                                   "\nSystemCallFilter=@system-service @mount sethostname\n",
                                    "\nRestrictNamespaces=user mnt pid net ipc uts cgroup\n"}) {
             CPPUNIT_ASSERT_MESSAGE(needed, service().find(needed) != std::string::npos);
         }
