@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Installs the packages in a clean root: README's tour, an upgrade over data, a removal, a purge.
 
-    tools/drill package [--root FOLDER] [--dev]
+    tools/drill package [--root FOLDER] [--dev] [--boot]
 
 The root is made by debootstrap, or is FOLDER, which has been made by it before and is left changed. apt installs
 the older package (the same tree by a lower version), which is used and then upgraded; what was stored, and
 what an admin changed, must still be there, and after a purge nothing of it. No service manager runs there:
 larderd is started by hand as the user larder, with the settings that were installed. With --dev larder-dev is
-installed as well, and the template is built and tested by it.
+installed as well, and the template is built and tested by it. With --boot the root is booted
+(systemd-nspawn), and the service manager itself starts, restarts, reloads, watches and confines larderd: booted.sh.
 
 Wants root and a Debian mirror; says SKIPPED, and ends with 0, without root.
 """
@@ -226,6 +227,39 @@ def build_plugin(root, package):
     root.apt("purge", "larder-dev")
 
 
+BOOTED = {
+    "after boot": "active", "status": "serving ", "controllers": "cpu memory pids",
+    "by tcp": '{"status":"ok"}', "by its socket": '{"status":"ok"}', "larderctl": "/var/lib/larder",
+    "stored": "201", "answered": "many", "refused": "0", "reload": "0", "after the reload": "active",
+    "restarts of one that gets on": "0", "restarts of one that is stopped": "1",
+    "after the watchdog": "active", "what was stored": "1",
+    "sandbox": "in a sandbox,a control group of its own,", "stopped with": "success",
+}
+
+
+def boot(root):
+    """Boots it with a service manager of its own, which runs booted.sh."""
+    run(TREE / "tools/install_packages", "boot")
+    root.apt("install", "systemd-sysv", "dbus", "curl", "bubblewrap", "python3-minimal")
+    shutil.copy(HERE.parent / "booted.sh", root.path / "usr/local/bin/booted")
+    unit = root.path / "etc/systemd/system/booted.service"
+    unit.write_text("[Unit]\nAfter=larder.service\n[Service]\nExecStart=/bin/bash /usr/local/bin/booted\n"
+                    "[Install]\nWantedBy=multi-user.target\n")
+    root.inside("systemctl", "enable", "booted.service", "larder.socket")
+    facts = root.path / "var/tmp/facts"
+    # With loopback and nothing else.
+    said = subprocess.run(["systemd-nspawn", "-D", root.path, "--register=no", "--keep-unit",
+                           "--private-network", "-b"], stdin=subprocess.DEVNULL, text=True, check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300).stdout
+    if not facts.exists():
+        raise Failed(f"it did not come to boot:\n{said[-2000:]}")
+    got = dict(line.split(": ", 1) for line in facts.read_text().splitlines() if ": " in line)
+    for name, wanted in BOOTED.items():
+        is_so = got.get(name, "").startswith(wanted) if name == "status" else got.get(name) == wanted
+        expect(is_so, f"booted: {name}: {wanted}", f"it is '{got.get(name)}'")
+    unit.unlink()
+
+
 def prove(folder, options):
     packages = {}
     for version in ([OLDER], []):
@@ -244,6 +278,9 @@ def prove(folder, options):
     before = values(root)
     newer = root.take(packages["larder", False])
     judge_upgrade(root, newer, before)
+    if options.boot:
+        boot(root)
+        before = values(root)
     if options.dev:
         build_plugin(root, root.take(packages["larder-dev", False]))
     judge_removal(root, newer, before)
@@ -265,6 +302,7 @@ def main():
     parser.add_argument("--larderd", help="not used: it is the packages' that is tried")
     parser.add_argument("--root", help="a clean root that is there already")
     parser.add_argument("--dev", action="store_true", help="build a plugin by larder-dev, too")
+    parser.add_argument("--boot", action="store_true", help="boot the root and try the units, too")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
