@@ -1,8 +1,12 @@
 #include "metrics_plugin.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
 
 #include "larder/export.hpp"
+#include "larder/time.hpp"
 #include "metrics_snapshot.hpp"
 #include "storage-kit/file_system.hpp"
 
@@ -34,6 +38,7 @@ void MetricsPlugin::stop() noexcept {
 
 void* MetricsPlugin::extension(std::string_view id) noexcept {
     if (id == kUsage) return static_cast<Usage*>(this);
+    if (id == kCleanable) return static_cast<Cleanable*>(this);
     if (id == kSnapshotable) return static_cast<Snapshotable*>(this);
     return nullptr;
 }
@@ -42,6 +47,24 @@ void MetricsPlugin::measure(UsageSink& sink) {
     const std::string folder = std::string(host_.data_directory()) + "/programs/db";
     sink.section("databases");
     sink.count("size", storage::bytes_below(folder));
+}
+
+void MetricsPlugin::clean(const CleanupRequest& request, CleanupSink& sink) {
+    if (request.metrics_older_than_days < 0) return;
+    constexpr double kDayMs = 86'400'000;
+    const std::int64_t now = unix_now_ms();
+    const double age_ms =
+        std::min(request.metrics_older_than_days * kDayMs, static_cast<double>(now));
+    const std::int64_t before = now - static_cast<std::int64_t>(age_ms);
+    core_->settle_metrics();
+    const auto aged = core_->aged_metrics(before);
+    MetricsCore::Removed removed;
+    if (!request.dry_run) core_->remove_metrics(before, removed);
+    for (const MetricsCore::Aged& table : aged) {
+        const std::uint64_t rows = request.dry_run ? table.rows : removed[table.table];
+        if (rows == 0) continue;
+        sink.removed("metrics", fmt::format("{} rows of {}", rows, table.table), table.bytes);
+    }
 }
 
 void MetricsPlugin::hold(bool on) noexcept { core_->hold(on); }

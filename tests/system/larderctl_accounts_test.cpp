@@ -109,6 +109,9 @@ public:
         const Ran did = ctl({"storage", "cleanup", "--older-than", "0"});
         CPPUNIT_ASSERT(has(did.out, "GONE") && has(did.out, "old"));
         CPPUNIT_ASSERT(!has(ctl({"storage", "cleanup", "--older-than", "0"}).out, "old_"));
+        CPPUNIT_ASSERT(has(ctl({"storage", "optimize", "--dry-run"}).out, "AT MOST AFTER"));
+        const Ran optimized = ctl({"storage", "optimize"});
+        CPPUNIT_ASSERT(optimized.exit == 0 && has(optimized.out, "metrics.db"));
     }
 
 private:

@@ -86,6 +86,7 @@ std::vector<Command> daemon_commands();
 std::vector<Command> offline_commands();
 std::vector<Command> kv_commands();
 std::vector<Command> storage_commands();
+std::vector<Command> support_commands();
 std::vector<Command> file_commands();
 std::vector<Command> metrics_commands();
 std::vector<Command> program_commands();

@@ -98,6 +98,23 @@ int storage_cleanup(Context& context) {
     return kRefused;
 }
 
+int storage_optimize(Context& context) {
+    const bool dry = context.words.flag("--dry-run");
+    const Answer answer = context.client().demand("POST", "/api/metrics/optimize",
+                                                  dry ? R"({"dry_run":true})" : "{}");
+    if (context.json) return print_json(answer);
+    Table table({"DATABASE", "BEFORE", dry ? "AT MOST AFTER" : "AFTER"});
+    const auto databases = object_of(answer)->getArray("databases");
+    for (unsigned i = 0; i < databases->size(); ++i) {
+        const auto database = databases->getObject(i);
+        table.add({text_of(database, "name"),
+                   size_text(database->getValue<std::uint64_t>("bytes_before")),
+                   size_text(database->getValue<std::uint64_t>("bytes_after"))});
+    }
+    table.print();
+    return kOk;
+}
+
 }  // namespace
 
 std::vector<Command> storage_commands() {
@@ -120,6 +137,13 @@ std::vector<Command> storage_commands() {
           {"--keep-backups", "N", "all but the latest N backups"},
           {"--dry-run", "", "show what would go, and touch nothing"}},
          storage_cleanup},
+        {"storage optimize",
+         "",
+         0,
+         0,
+         "Rebuild the databases' indexes and statistics, give free pages back",
+         {{"--dry-run", "", "show what there is to give back, and touch nothing"}},
+         storage_optimize},
     };
 }
 
