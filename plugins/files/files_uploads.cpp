@@ -14,9 +14,9 @@
 #include "files_answers.hpp"
 #include "files_digest.hpp"
 #include "files_hashing.hpp"
-#include "storage-kit/multipart.hpp"
 #include "files_route_texts.hpp"
 #include "storage-kit/digest.hpp"
+#include "storage-kit/multipart.hpp"
 
 namespace larder::files {
 namespace {

@@ -49,11 +49,10 @@ std::string execution_json(const Execution& execution, bool with_output) {
 
 std::string_view signal_name(int number) {
     static constexpr std::array<std::string_view, 32> kNames = {
-        "",          "SIGHUP",  "SIGINT",  "SIGQUIT",   "SIGILL",   "SIGTRAP", "SIGABRT",
-        "SIGBUS",    "SIGFPE",  "SIGKILL", "SIGUSR1",   "SIGSEGV",  "SIGUSR2", "SIGPIPE",
-        "SIGALRM",   "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT",  "SIGSTOP", "SIGTSTP",
-        "SIGTTIN",   "SIGTTOU", "SIGURG",  "SIGXCPU",   "SIGXFSZ",  "SIGVTALRM", "SIGPROF",
-        "SIGWINCH",  "SIGIO",   "SIGPWR",  "SIGSYS"};
+        "",          "SIGHUP",  "SIGINT",    "SIGQUIT", "SIGILL",   "SIGTRAP", "SIGABRT", "SIGBUS",
+        "SIGFPE",    "SIGKILL", "SIGUSR1",   "SIGSEGV", "SIGUSR2",  "SIGPIPE", "SIGALRM", "SIGTERM",
+        "SIGSTKFLT", "SIGCHLD", "SIGCONT",   "SIGSTOP", "SIGTSTP",  "SIGTTIN", "SIGTTOU", "SIGURG",
+        "SIGXCPU",   "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",   "SIGPWR",  "SIGSYS"};
     return number > 0 && number < static_cast<int>(kNames.size())
                ? kNames[static_cast<std::size_t>(number)]
                : std::string_view();

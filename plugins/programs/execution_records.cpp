@@ -44,10 +44,12 @@ void make_tables(Connection& connection) {
         success BOOLEAN,
         error_message TEXT))");
     constexpr std::pair<const char*, const char*> kMore[] = {
-        {"state", "TEXT"},          {"queued_time", "TIMESTAMP"}, {"signal", "TEXT"},
-        {"timed_out", "BOOLEAN"},   {"limit_hit", "TEXT"},        {"cpu_time", "REAL"},
-        {"max_rss", "INTEGER"},     {"truncated", "BOOLEAN"},     {"isolation", "TEXT"},
-        {"memory_enforced", "BOOLEAN"}, {"trigger_kind", "TEXT"}, {"principal", "TEXT"},
+        {"state", "TEXT"},        {"queued_time", "TIMESTAMP"},
+        {"signal", "TEXT"},       {"timed_out", "BOOLEAN"},
+        {"limit_hit", "TEXT"},    {"cpu_time", "REAL"},
+        {"max_rss", "INTEGER"},   {"truncated", "BOOLEAN"},
+        {"isolation", "TEXT"},    {"memory_enforced", "BOOLEAN"},
+        {"trigger_kind", "TEXT"}, {"principal", "TEXT"},
         {"request_id", "TEXT"}};
     for (const auto& [name, type] : kMore) {
         if (storage::sqlite::has_column(connection, "program_executions", name)) continue;
@@ -87,7 +89,9 @@ std::uint64_t count_in(const Row& row, int column) {
     return row.is_null(column) ? 0 : static_cast<std::uint64_t>(row.integer(column));
 }
 double real_in(const Row& row, int column) { return row.is_null(column) ? 0 : row.real(column); }
-bool flag_in(const Row& row, int column) { return !row.is_null(column) && row.integer(column) != 0; }
+bool flag_in(const Row& row, int column) {
+    return !row.is_null(column) && row.integer(column) != 0;
+}
 
 // In the order of kColumns. The origin's rows have no state.
 Execution execution_of(const Row& row) {
@@ -130,8 +134,8 @@ ExecutionRecords::ExecutionRecords(std::string path) : path_(std::move(path)) {
 }
 
 void ExecutionRecords::open() {
-    auto opened = std::make_shared<Database>(path_, storage::sqlite::Options{},
-                                             std::vector<std::string>{});
+    auto opened =
+        std::make_shared<Database>(path_, storage::sqlite::Options{}, std::vector<std::string>{});
     storage::sqlite::migrate(*opened, "programs", {make_tables});
     struct stat status {};
     if (::stat(path_.c_str(), &status) != 0) {
@@ -222,7 +226,8 @@ void ExecutionRecords::end(Connection& connection, const Execution& execution) {
     const std::string end = sql_time(execution.end_ms);
     const auto flag = [](bool on) { return Value{std::int64_t{on ? 1 : 0}}; };
     connection.run(
-        "UPDATE program_executions SET state = ?, start_time = ?, end_time = ?, execution_time = ?, "
+        "UPDATE program_executions SET state = ?, start_time = ?, end_time = ?, execution_time = "
+        "?, "
         "return_code = ?, stdout_size = ?, stderr_size = ?, success = ?, error_message = ?, "
         "signal = ?, timed_out = ?, limit_hit = ?, cpu_time = ?, max_rss = ?, truncated = ?, "
         "isolation = ?, memory_enforced = ? WHERE id = ?",
@@ -243,9 +248,8 @@ void ExecutionRecords::end(Connection& connection, const Execution& execution) {
 std::optional<Execution> ExecutionRecords::find(std::int64_t id, bool with_output) {
     std::optional<Execution> found;
     database()->read([&](Connection& connection) {
-        connection.query(
-            fmt::format("SELECT {} FROM program_executions WHERE id = ?", kColumns), {id},
-            [&](const Row& row) { found = execution_of(row); });
+        connection.query(fmt::format("SELECT {} FROM program_executions WHERE id = ?", kColumns),
+                         {id}, [&](const Row& row) { found = execution_of(row); });
         if (!found || !with_output) return;
         connection.query("SELECT stdout, stderr FROM program_outputs WHERE execution_id = ?", {id},
                          [&](const Row& row) {

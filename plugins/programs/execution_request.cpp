@@ -99,10 +99,10 @@ std::int64_t timeout_ms_in(const Members& members, const Settings& settings) {
     const std::int64_t most = settings.duration("max_timeout").count();
     if (!seconds) return std::min<std::int64_t>(settings.duration("timeout").count(), most);
     if (*seconds <= 0 || *seconds * 1000 > static_cast<double>(most)) {
-        throw std::move(invalid_field("/timeout",
-                                      fmt::format("timeout is above 0 and at most {} seconds",
+        throw std::move(
+            invalid_field("/timeout", fmt::format("timeout is above 0 and at most {} seconds",
                                                   static_cast<double>(most) / 1000))
-                            .with("limit", fmt::format("{}", static_cast<double>(most) / 1000)));
+                .with("limit", fmt::format("{}", static_cast<double>(most) / 1000)));
     }
     return std::max<std::int64_t>(1, std::llround(*seconds * 1000));
 }

@@ -109,16 +109,15 @@ void ExecutionRoutes::declare_reads(Routes& routes) {
                      .answer_schema = kExecutionSchema,
                      .problems = kExecutionProblems},
                     [this](const Request& request) { return one(request); });
-    routes.prompt({.method = Method::get,
-                   .pattern = "/api/executions/{eid}/stream",
-                   .permission = Permission::read,
-                   .summary = "What a run prints, as it comes, and its end",
-                   .parameters = kExecutionParameter,
-                   .answers = "200 text/event-stream",
-                   .problems = kExecutionProblems},
-                  [this](const Request& request, Reply reply) {
-                      stream(request, std::move(reply));
-                  });
+    routes.prompt(
+        {.method = Method::get,
+         .pattern = "/api/executions/{eid}/stream",
+         .permission = Permission::read,
+         .summary = "What a run prints, as it comes, and its end",
+         .parameters = kExecutionParameter,
+         .answers = "200 text/event-stream",
+         .problems = kExecutionProblems},
+        [this](const Request& request, Reply reply) { stream(request, std::move(reply)); });
     routes.blocking({.method = Method::del,
                      .pattern = "/api/executions/{eid}",
                      .permission = Permission::execute,
@@ -151,8 +150,7 @@ void ExecutionRoutes::declare_reads(Routes& routes) {
 
 void ExecutionRoutes::execute(const Request& request, Reply reply) {
     const Record program = store_.find(request.param("id"));
-    ExecutionRequest wanted =
-        execution_request_of(program, request.body(), host().settings());
+    ExecutionRequest wanted = execution_request_of(program, request.body(), host().settings());
     sandbox_.demand(wanted.language);
     wanted.principal = request.principal();
     wanted.request_id = request.id();
@@ -211,8 +209,8 @@ Response ExecutionRoutes::list(const Request& request) {
     }
     const std::string next =
         found.size() > limit ? std::to_string(found[limit - 1].id) : std::string();
-    return json_answer(
-        200, body + fmt::format(R"(],"next":{}}})", storage::next_json(kListKind, next)));
+    return json_answer(200,
+                       body + fmt::format(R"(],"next":{}}})", storage::next_json(kListKind, next)));
 }
 
 Response ExecutionRoutes::one(const Request& request) {

@@ -11,8 +11,8 @@
 namespace larder::programs {
 namespace {
 
-constexpr std::array<std::string_view, 10> kNames = {"main.py",  "app.py",   "run.py",  "start.py",
-                                                     "index.js", "app.js",   "main.js", "main.sh",
+constexpr std::array<std::string_view, 10> kNames = {"main.py",  "app.py",  "run.py",  "start.py",
+                                                     "index.js", "app.js",  "main.js", "main.sh",
                                                      "run.sh",   "start.sh"};
 constexpr std::size_t kMostCandidates = 50;
 
@@ -21,7 +21,9 @@ std::string_view name_of(std::string_view path) { return path.substr(path.rfind(
 }  // namespace
 
 MainFile find_main_file(std::vector<std::string> files, std::string_view declared) {
-    const auto depth = [](std::string_view path) { return std::count(path.begin(), path.end(), '/'); };
+    const auto depth = [](std::string_view path) {
+        return std::count(path.begin(), path.end(), '/');
+    };
     const auto rank = [](std::string_view path) {
         return std::find(kNames.begin(), kNames.end(), name_of(path)) - kNames.begin();
     };

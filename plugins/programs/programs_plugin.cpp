@@ -37,7 +37,8 @@ void ProgramsPlugin::start(Routes& routes) {
                                       lost));
     }
     sandbox_ = std::make_unique<Sandbox>(host_);
-    if (sandbox_->tier() == Tier::none && store_->documents().state() == storage::StoreState::open) {
+    if (sandbox_->tier() == Tier::none &&
+        store_->documents().state() == storage::StoreState::open) {
         host_.report(Health::degraded,
                      fmt::format("programs cannot be run: {}", sandbox_->reason()));
     }
@@ -90,6 +91,7 @@ void ProgramsPlugin::stop() noexcept {
 void* ProgramsPlugin::extension(std::string_view id) noexcept {
     if (id == kReloadable) return static_cast<Reloadable*>(this);
     if (id == kUsage) return static_cast<Usage*>(this);
+    if (id == kProgress) return static_cast<Progress*>(this);
     if (id == kCleanable) return static_cast<Cleanable*>(this);
     if (id == kSnapshotable) return static_cast<Snapshotable*>(this);
     return nullptr;
@@ -123,6 +125,13 @@ void ProgramsPlugin::clean(const CleanupRequest& request, CleanupSink& sink) {
     if (removed > 0) sink.removed("executions", fmt::format("{} records", removed), 0);
 }
 
+void ProgramsPlugin::tell(ProgressSink& sink) {
+    const auto programs = store_->committer().progress();
+    sink.thread("larder-programs", programs.done, programs.waiting);
+    const auto executions = runner_->recorder().progress();
+    sink.thread("programs-record", executions.done, executions.waiting);
+}
+
 void ProgramsPlugin::hold(bool on) noexcept {
     if (on) runner_->hold(true);
     store_->committer().hold(on);
@@ -142,8 +151,8 @@ void ProgramsPlugin::adopt(std::string_view previous) {
 namespace {
 
 constinit const std::array<larder::Setting, 17> kSettings = {{
-    {"timeout", "duration", "30s", "1s", "7d", "How long a run may take that asks for nothing else.",
-     true, false},
+    {"timeout", "duration", "30s", "1s", "7d",
+     "How long a run may take that asks for nothing else.", true, false},
     {"max_timeout", "duration", "1h", "1s", "7d", "The longest that a run may ask for.", true,
      false},
     {"cpu_time", "duration", "0s", "0s", "7d",
@@ -157,7 +166,8 @@ constinit const std::array<larder::Setting, 17> kSettings = {{
      "end.",
      true, false},
     {"data_quota", "bytes", "64MiB", "64KiB", "1TiB",
-     "What a program may keep in its data/ folder, and the largest file it may write.", true, false},
+     "What a program may keep in its data/ folder, and the largest file it may write.", true,
+     false},
     {"quota", "bytes", "1GiB", "1MiB", "1024TiB", "What all uploaded programs together may have.",
      true, false},
     {"concurrency", "integer", "0", "0", "1024",
@@ -171,7 +181,8 @@ constinit const std::array<larder::Setting, 17> kSettings = {{
     {"output_history", "bytes", "128MiB", "1MiB", "1TiB",
      "How much output of earlier runs is kept; the oldest goes first.", true, false},
     {"isolation", "choice:required|none", "required", nullptr, nullptr,
-     "required: programs run in a sandbox or not at all; none: they may do all that the daemon may.",
+     "required: programs run in a sandbox or not at all; none: they may do all that the daemon "
+     "may.",
      false, false},
     {"require", "choice:namespaces|full", "namespaces", nullptr, nullptr,
      "full: nothing runs where no control group can be had.", false, false},
@@ -191,7 +202,9 @@ constinit const larder::PluginEntry kEntry = {
     "programs/.staging/,programs/.trash/,programs/.moment/",
     kSettings.data(),
     kSettings.size(),
-    [](larder::Host& host) -> larder::Plugin* { return new larder::programs::ProgramsPlugin(host); },
+    [](larder::Host& host) -> larder::Plugin* {
+        return new larder::programs::ProgramsPlugin(host);
+    },
     [](larder::Plugin* plugin) noexcept {
         delete static_cast<larder::programs::ProgramsPlugin*>(plugin);
     },

@@ -8,6 +8,7 @@
 #include "execution_routes.hpp"
 #include "larder/cleanup.hpp"
 #include "larder/plugin.hpp"
+#include "larder/progress.hpp"
 #include "larder/snapshot.hpp"
 #include "larder/usage.hpp"
 #include "programs_routes.hpp"
@@ -23,6 +24,7 @@ class ProgramsPlugin final : public Plugin,
                              public Reloadable,
                              public Usage,
                              public Cleanable,
+                             public Progress,
                              public Snapshotable {
 public:
     explicit ProgramsPlugin(Host& host) : host_(host) {}
@@ -38,6 +40,8 @@ public:
     void measure(UsageSink& sink) override;
 
     void clean(const CleanupRequest& request, CleanupSink& sink) override;
+
+    void tell(ProgressSink& sink) override;
 
     void hold(bool on) noexcept override;
     std::unique_ptr<Moment> pin() override;

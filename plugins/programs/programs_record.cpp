@@ -82,7 +82,8 @@ std::string record_json(const Record& record) {
         out += fmt::format(R"(,"file_count":{})", record.file_count);
         list_member(out, "files", record.files);
     }
-    out += fmt::format(R"(,"size":{},"upload_time":"{}")", record.size, rfc3339(record.uploaded_ms));
+    out +=
+        fmt::format(R"(,"size":{},"upload_time":"{}")", record.size, rfc3339(record.uploaded_ms));
     text_member(out, "storage_path", fmt::format("programs/{}/", record.id));
     out += fmt::format(R"(,"execution_count":{},"last_executed":)", record.execution_count);
     out += record.last_executed_ms == 0 ? "null"

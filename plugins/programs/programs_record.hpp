@@ -14,8 +14,8 @@ namespace larder::programs {
 
 // Times are Unix milliseconds, 0 is none; sizes bytes; paths relative to the program's folder.
 struct Record {
-    std::string id;  // "program_1640995200" or "project_…", its folder's name and its key
-    std::string filename;       // the script's, or the project's name
+    std::string id;        // "program_1640995200" or "project_…", its folder's name and its key
+    std::string filename;  // the script's, or the project's name
     std::string original_name;  // as it was uploaded
     std::string main_file;      // empty: none was found
     std::string main_file_reason;

@@ -17,8 +17,7 @@ inline constexpr std::string_view kExecuteParameters =
 inline constexpr std::string_view kProgramProblems =
     "404 program-not-found: there is no such program";
 inline constexpr std::string_view kPatchProblems = "403 forbidden; 404 program-not-found";
-inline constexpr std::string_view kFileProblems =
-    "404 program-not-found; 404 file-not-found";
+inline constexpr std::string_view kFileProblems = "404 program-not-found; 404 file-not-found";
 inline constexpr std::string_view kUploadProblems =
     "400 invalid-multipart; 400 no-file;"
     "400 several-files: the form has more than one part named file;"

@@ -42,8 +42,8 @@ struct Patch {
         main_file = members.text("main_file", kMostName);
         network = members.flag("network");
         members.end();
-        for (const auto& [name, text] : {std::pair("/original_name", &original_name),
-                                         std::pair("/filename", &filename)}) {
+        for (const auto& [name, text] :
+             {std::pair("/original_name", &original_name), std::pair("/filename", &filename)}) {
             if (*text && !is_plain_text(**text)) {
                 throw storage::json::invalid_field(name, "a name has no control characters");
             }
@@ -60,15 +60,14 @@ Error file_not_found() {
 }  // namespace
 
 void ProgramRoutes::declare(Routes& routes) {
-    routes.prompt({.method = Method::get,
-                   .pattern = "/api/programs",
-                   .permission = Permission::read,
-                   .summary = "List the programs",
-                   .queries = "limit,cursor",
-                   .answer_schema = kProgramsSchema},
-                  [this](const Request& request, Reply reply) {
-                      std::move(reply).send(list(request));
-                  });
+    routes.prompt(
+        {.method = Method::get,
+         .pattern = "/api/programs",
+         .permission = Permission::read,
+         .summary = "List the programs",
+         .queries = "limit,cursor",
+         .answer_schema = kProgramsSchema},
+        [this](const Request& request, Reply reply) { std::move(reply).send(list(request)); });
     routes.prompt({.method = Method::get,
                    .pattern = "/api/programs/{id}",
                    .permission = Permission::read,
@@ -117,12 +116,13 @@ void ProgramRoutes::declare_files(Routes& routes) {
                                            figures.programs, figures.projects, figures.used,
                                            figures.quota, available)));
                   });
-    routes.blocking({.method = Method::get,
-                     .pattern = "/api/programs/languages",
-                     .permission = Permission::read,
-                     .summary = "The interpreters that are installed, and how programs are isolated",
-                     .answer_schema = kLanguagesSchema},
-                    [this](const Request& /*request*/) { return languages(); });
+    routes.blocking(
+        {.method = Method::get,
+         .pattern = "/api/programs/languages",
+         .permission = Permission::read,
+         .summary = "The interpreters that are installed, and how programs are isolated",
+         .answer_schema = kLanguagesSchema},
+        [this](const Request& /*request*/) { return languages(); });
     routes.blocking({.method = Method::get,
                      .pattern = "/api/programs/{id}/files",
                      .permission = Permission::read,
@@ -152,8 +152,8 @@ Response ProgramRoutes::list(const Request& request) const {
         body += record_json(records[i]);
     }
     const std::string next = records.size() > limit ? records[limit - 1].id : std::string();
-    return json_answer(
-        200, body + fmt::format(R"(],"next":{}}})", storage::next_json(kListKind, next)));
+    return json_answer(200,
+                       body + fmt::format(R"(],"next":{}}})", storage::next_json(kListKind, next)));
 }
 
 Response ProgramRoutes::patch(const Request& request) {
@@ -230,10 +230,10 @@ Response ProgramRoutes::files(const Request& request) const {
                             rfc3339(at->modified_ms));
         last = at->path;
     }
-    return json_answer(200, body + fmt::format(R"(],"next":{}}})",
-                                               storage::next_json(kFilesKind, at == tree.end()
-                                                                                  ? std::string()
-                                                                                  : last)));
+    return json_answer(
+        200, body + fmt::format(
+                        R"(],"next":{}}})",
+                        storage::next_json(kFilesKind, at == tree.end() ? std::string() : last)));
 }
 
 // Links, which a program may have made in its data/, are not followed, and nothing waits.
@@ -245,8 +245,7 @@ Response ProgramRoutes::file(const Request& request) const {
     struct stat status {};
     try {
         const auto folder = storage::open_folder(store_.folder_of(id));
-        auto opened =
-            storage::open_beneath(folder.get(), path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+        auto opened = storage::open_beneath(folder.get(), path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
         if (::fstat(opened.get(), &status) != 0 || !S_ISREG(status.st_mode)) throw file_not_found();
         handle = std::make_shared<FileHandle>(opened.release());
     } catch (const std::system_error& error) {
@@ -258,8 +257,7 @@ Response ProgramRoutes::file(const Request& request) const {
     response.headers.emplace_back("Content-Type", "application/octet-stream");
     response.headers.emplace_back("Content-Disposition", "attachment");
     response.headers.emplace_back("X-Content-Type-Options", "nosniff");
-    response.body =
-        FileRegion{std::move(handle), 0, static_cast<std::uint64_t>(status.st_size)};
+    response.body = FileRegion{std::move(handle), 0, static_cast<std::uint64_t>(status.st_size)};
     return response;
 }
 

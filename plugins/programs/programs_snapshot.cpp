@@ -53,9 +53,8 @@ private:
     // What is gone already cannot be archived: a program may remove its data at any time.
     static void add(SnapshotSink& sink, const std::string& folder, const std::string& place,
                     const std::string& path) {
-        const int fd =
-            ::open(fmt::format("{}/{}", folder, path).c_str(),
-                   O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        const int fd = ::open(fmt::format("{}/{}", folder, path).c_str(),
+                              O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0) return;
         auto handle = std::make_shared<FileHandle>(fd);
         struct stat status {};

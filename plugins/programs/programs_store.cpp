@@ -135,7 +135,8 @@ void ProgramStore::reconcile() {
     sync_folder(folder_);
     for (const auto& [id, size] : sizes_) {
         if (exists(folder_of(id))) {
-            // A folder that Larder made tells so by its metadata; another may be closed to programs.
+            // A folder that Larder made tells so by its metadata; another may be closed to
+            // programs.
             if (!exists(folder_of(id) + "/" + std::string(kMetadataFile))) {
                 open_to_programs(folder_of(id));
             }

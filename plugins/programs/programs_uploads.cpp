@@ -178,8 +178,8 @@ Record ProgramUpload::store_script() {
     folder.make_file(record.filename, [&](const auto& write) {
         std::string block(64U << 10U, '\0');
         for (std::uint64_t at = 0; at < file_->size();) {
-            const auto size = static_cast<std::size_t>(
-                std::min<std::uint64_t>(block.size(), file_->size() - at));
+            const auto size =
+                static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), file_->size() - at));
             file_->read(at, size, block.data());
             write(std::string_view(block).substr(0, size));
             at += size;
@@ -190,9 +190,9 @@ Record ProgramUpload::store_script() {
 
 std::string ProgramUpload::project_name() const {
     if (project_name_.empty()) return original_name_.substr(0, original_name_.size() - 4);
-    const bool is_plain =
-        std::none_of(project_name_.begin(), project_name_.end(),
-                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
+    const bool is_plain = std::none_of(project_name_.begin(), project_name_.end(), [](char c) {
+        return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+    });
     if (is_plain && storage::json::invalid_utf8(project_name_) == std::string::npos) {
         return project_name_;
     }
@@ -253,8 +253,7 @@ Record ProgramUpload::store_project() {
         if (entry.is_folder) {
             folder.make_folder(entry.path);
         } else {
-            folder.make_file(entry.path,
-                             [&](const auto& write) { again.unpack(entry, write); });
+            folder.make_file(entry.path, [&](const auto& write) { again.unpack(entry, write); });
         }
     }
     return store_.publish(std::move(record), folder, true);
@@ -279,7 +278,8 @@ std::string safe_script_name(std::string_view sent) {
     const std::size_t dot = name.rfind('.');
     const std::string extension = lower(std::string_view(name).substr(dot));
     std::string base = name.substr(0, dot);
-    while (base.starts_with('.') || base.starts_with('-') || base.starts_with(' ')) base.erase(0, 1);
+    while (base.starts_with('.') || base.starts_with('-') || base.starts_with(' '))
+        base.erase(0, 1);
     return (base.empty() ? "program" : base) + extension;
 }
 
@@ -296,7 +296,8 @@ void UploadRoutes::declare(Routes& routes) {
                    .problems = kUploadProblems},
                   [this](const Request& request, const std::shared_ptr<Cancel>&) {
                       return std::make_unique<ProgramUpload>(
-                          store_, storage::boundary_of(request.header("Content-Type").value_or("")));
+                          store_,
+                          storage::boundary_of(request.header("Content-Type").value_or("")));
                   });
 }
 

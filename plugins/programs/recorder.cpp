@@ -52,8 +52,14 @@ void Recorder::loop() {
         write(jobs);
         lock.lock();
         busy_ = false;
+        ++done_;
         changed_.notify_all();
     }
+}
+
+Recorder::Standing Recorder::progress() {
+    const std::scoped_lock lock(mutex_);
+    return {done_, busy_ || !waiting_.empty()};
 }
 
 void Recorder::write(std::vector<Job>& jobs) {

@@ -1,5 +1,5 @@
-// The one thread that writes what runs begin and end with: all that waits goes into one transaction,
-// so that many share a sync. Reads go past it.
+// The one thread that writes what runs begin and end with: all that waits goes into one
+// transaction, so that many share a sync. Reads go past it.
 #pragma once
 
 #include <condition_variable>
@@ -32,12 +32,17 @@ public:
     Recorder(const Recorder&) = delete;
     Recorder& operator=(const Recorder&) = delete;
 
-    // `done` is called once, when it is durable or refused. Both arguments must live till then. [any;
-    // done: recorder]
+    // `done` is called once, when it is durable or refused. Both arguments must live till then.
+    // [any; done: recorder]
     void begin(const ExecutionRequest& request, Execution& execution, BeginDone done);
     void end(const Execution& execution, EndDone done);
     // Waits until nothing is under way, and keeps it so. [any]
     void hold(bool on);
+    struct Standing {
+        std::uint64_t done;  // transactions
+        bool waiting;
+    };
+    Standing progress();  // [any]
 
 private:
     struct Job {
@@ -57,6 +62,7 @@ private:
     std::condition_variable changed_;
     std::vector<Job> waiting_;  // guarded by mutex_, as all below
     bool ending_ = false, held_ = false, busy_ = false;
+    std::uint64_t done_ = 0;
     std::thread thread_;
 };
 

@@ -18,7 +18,9 @@ using storage::json::quoted;
 
 constexpr std::size_t kBlockBytes = 64U << 10U;
 
-std::string text_data(std::string_view text) { return fmt::format(R"({{"text":{}}})", quoted(text)); }
+std::string text_data(std::string_view text) {
+    return fmt::format(R"({{"text":{}}})", quoted(text));
+}
 
 // What of `text` can be shown before more comes: no part of a character at its end.
 std::size_t whole_characters(std::string_view text) {
@@ -35,7 +37,8 @@ std::size_t whole_characters(std::string_view text) {
 // The first and the last part as one text, with what is missing in between told.
 std::string joined(std::string_view first, std::string_view last, std::uint64_t total) {
     std::string text(first);
-    const std::uint64_t missing = total - std::min<std::uint64_t>(total, first.size() + last.size());
+    const std::uint64_t missing =
+        total - std::min<std::uint64_t>(total, first.size() + last.size());
     if (missing > 0) text += fmt::format("\n[... {} bytes left out ...]\n", missing);
     return text.append(last);
 }
@@ -134,9 +137,8 @@ void Run::finish(std::string_view items, std::int64_t end_ms) {
     }
     if (record_.limit_hit.empty() && out_of_processes) record_.limit_hit = "pids";
     const std::scoped_lock lock(mutex_);
-    record_.truncated =
-        record_.stdout_bytes > out_first_.size() + out_last_.size() ||
-        record_.stderr_bytes > err_first_.size() + err_last_.size();
+    record_.truncated = record_.stdout_bytes > out_first_.size() + out_last_.size() ||
+                        record_.stderr_bytes > err_first_.size() + err_last_.size();
     if (record_.limit_hit.empty() && record_.truncated) record_.limit_hit = "output";
     record_.out = joined(out_first_, out_last_, record_.stdout_bytes);
     record_.err = joined(err_first_, err_last_, record_.stderr_bytes);

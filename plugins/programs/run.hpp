@@ -52,11 +52,11 @@ private:
         std::uint64_t out_seen = 0, err_seen = 0;  // bytes of the streams
         bool blocked = false, gone = false, told = false;
     };
-    void attend(Watcher& watcher);                          // with mutex_ held
-    bool send(Watcher& watcher, std::string block);         // with mutex_ held
-    bool send_first(Watcher& watcher, bool is_err);         // with mutex_ held
-    void send_live(bool is_err, std::string_view bytes);    // with mutex_ held
-    void answer(Reply reply) const;                         // once it is over
+    void attend(Watcher& watcher);                        // with mutex_ held
+    bool send(Watcher& watcher, std::string block);       // with mutex_ held
+    bool send_first(Watcher& watcher, bool is_err);       // with mutex_ held
+    void send_live(bool is_err, std::string_view bytes);  // with mutex_ held
+    void answer(Reply reply) const;                       // once it is over
 
     Execution record_;
     std::string fault_;

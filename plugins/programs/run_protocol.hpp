@@ -17,15 +17,15 @@ inline constexpr int kRequestFd = 0, kFramesFd = 1, kControlFd = 3, kInputFd = 4
 
 // A frame: its kind, the length of what follows (four bytes, least first), and that.
 enum class Frame : char {
-    started = 's',      // the program's processes are about to begin; nothing in it
-    out_first = 'o',    // the beginning of standard output, as it comes
-    err_first = 'e',    // of standard error
-    out_live = 'O',     // what comes after that, as much as a watcher can bear; not kept. Eight bytes,
-                        // least first, tell where in the stream it stands
+    started = 's',    // the program's processes are about to begin; nothing in it
+    out_first = 'o',  // the beginning of standard output, as it comes
+    err_first = 'e',  // of standard error
+    out_live = 'O',  // what comes after that, as much as a watcher can bear; not kept. Eight bytes,
+                     // least first, tell where in the stream it stands
     err_live = 'E',
-    out_last = 't',     // the end, if it is not in the beginning
+    out_last = 't',  // the end, if it is not in the beginning
     err_last = 'u',
-    result = 'r',       // "name=value" items, as in the request; the last frame
+    result = 'r',  // "name=value" items, as in the request; the last frame
 };
 
 inline constexpr std::size_t kHead = 5;

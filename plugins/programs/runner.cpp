@@ -81,7 +81,9 @@ void Runner::submit(ExecutionRequest request, Begun begun) {
             throw Error(Errc::unavailable, "plugin-disabled", "programs are being turned off");
         }
         const auto most = static_cast<std::size_t>(host_.settings().integer("queue"));
-        if (waiting_ >= most + most_at_once()) {
+        const std::size_t at_once = most_at_once(), begun_ones = submitted_ - waiting_;
+        const std::size_t free = at_once - std::min(at_once, begun_ones);
+        if (waiting_ >= most + free) {
             throw Error(Errc::too_many_requests, "queue-full",
                         fmt::format("{} runs wait already", most))
                 .with("limit", std::to_string(most))
@@ -139,10 +141,9 @@ void Runner::cancel_all(std::string_view program_id) {
 
 std::size_t Runner::active(std::string_view program_id) const {
     const std::scoped_lock lock(mutex_);
-    return static_cast<std::size_t>(
-        std::count_if(active_.begin(), active_.end(), [&](const auto& entry) {
-            return entry.second->request.program_id == program_id;
-        }));
+    return static_cast<std::size_t>(std::count_if(
+        active_.begin(), active_.end(),
+        [&](const auto& entry) { return entry.second->request.program_id == program_id; }));
 }
 
 void Runner::drain() {
@@ -243,8 +244,8 @@ void Runner::start_ready() {
 bool Runner::start(const RunPtr& run) {
     try {
         run->begin(unix_now_ms(), word_of(sandbox_.tier()));
-        Process process{run, sandbox_.start(run->request, store_.folder_of(run->request.program_id)),
-                        {}, {}};
+        Process process{
+            run, sandbox_.start(run->request, store_.folder_of(run->request.program_id)), {}, {}};
         const int fd = process.process.frames.get();
         ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
         epoll_event event{};
@@ -365,8 +366,8 @@ void Runner::append_log(const Execution& execution) noexcept {
     const bool written = file.get() >= 0 && ::write(file.get(), line.data(), line.size()) ==
                                                 static_cast<ssize_t>(line.size());
     if (!written) {
-        host_.log().write(Level::warning, fmt::format("execution {} is missing in its log file",
-                                                      execution.id));
+        host_.log().write(Level::warning,
+                          fmt::format("execution {} is missing in its log file", execution.id));
         return;
     }
     struct stat status {};

@@ -47,8 +47,9 @@ public:
     void cancel_all(std::string_view program_id);
     std::size_t active(std::string_view program_id) const;  // queued and running
 
-    void drain();         // cancels all, waits until all are over [control]
-    void hold(bool on);   // for snapshots: no row and no count is written meanwhile
+    void drain();  // cancels all, waits until all are over [control]
+    Recorder& recorder() noexcept { return *recorder_; }
+    void hold(bool on);  // for snapshots: no row and no count is written meanwhile
     void append_log(const Execution& execution) noexcept;
     void remove_log(std::string_view program_id) noexcept;  // of one that is gone
     std::string log_path(std::string_view program_id) const;

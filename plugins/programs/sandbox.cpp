@@ -32,10 +32,9 @@ using storage::OwnedFd;
 struct Interpreter {
     std::string_view language, name, path;
 };
-constexpr std::array<Interpreter, 3> kInterpreters = {
-    {{"python", "python3", "/usr/bin/python3"},
-     {"bash", "bash", "/usr/bin/bash"},
-     {"javascript", "node", "/usr/bin/node"}}};
+constexpr std::array<Interpreter, 3> kInterpreters = {{{"python", "python3", "/usr/bin/python3"},
+                                                       {"bash", "bash", "/usr/bin/bash"},
+                                                       {"javascript", "node", "/usr/bin/node"}}};
 
 constexpr const char* kBubblewrap = "/usr/bin/bwrap";
 constexpr std::uint64_t kReducedProcesses = 32;
@@ -95,8 +94,9 @@ std::string with_cure(const std::string& fault) {
     const auto says = [&](const char* text) { return fault.find(text) != std::string::npos; };
     std::string cure;
     if (says("No permissions to create new namespace") || says("Operation not permitted")) {
-        cure = "allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1; in a "
-               "container its seccomp profile; in a unit RestrictNamespaces=no)";
+        cure =
+            "allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1; in a "
+            "container its seccomp profile; in a unit RestrictNamespaces=no)";
     } else if (says("max_*_namespaces") || says("ENOSPC")) {
         cure = "raise user.max_user_namespaces";
     } else if (says("uid map") || says("RTM_NEWADDR")) {
@@ -141,8 +141,9 @@ void Sandbox::probe() {
     const Settings& settings = host_.settings();
     most_processes_ = static_cast<std::uint64_t>(settings.integer("processes"));
     if (helper_.empty() || !is_there(helper_)) {
-        reason_ = "larder-run is neither beside larderd nor in ../libexec/larder; install it, or "
-                  "name it by programs.helper";
+        reason_ =
+            "larder-run is neither beside larderd nor in ../libexec/larder; install it, or "
+            "name it by programs.helper";
         return;
     }
     if (settings.text("isolation") == "none") {
@@ -171,8 +172,9 @@ void Sandbox::probe() {
         reason_ = with_cure(first_fault);
     } else if (tier_ == Tier::reduced && settings.text("require") == "full") {
         tier_ = Tier::none;
-        reason_ = "programs.require = full, and no control group can be had; start under systemd "
-                  "with Delegate=yes, or set programs.require = namespaces";
+        reason_ =
+            "programs.require = full, and no control group can be had; start under systemd "
+            "with Delegate=yes, or set programs.require = namespaces";
     }
     if (tier_ == Tier::reduced) most_processes_ = std::min(most_processes_, kReducedProcesses);
 }
@@ -182,8 +184,8 @@ void Sandbox::demand(std::string_view language) const {
     const Interpreter* const interpreter = interpreter_of(language);
     if (interpreter != nullptr && is_there(interpreter->path)) return;
     throw Error(Errc::unavailable, "interpreter-missing",
-                fmt::format("{} is not installed", interpreter == nullptr ? "an interpreter for it"
-                                                                          : interpreter->path));
+                fmt::format("{} is not installed",
+                            interpreter == nullptr ? "an interpreter for it" : interpreter->path));
 }
 
 void Sandbox::add_common(std::string& items) const {
@@ -214,7 +216,8 @@ RunProcess Sandbox::start(const ExecutionRequest& request, const std::string& fo
     append_item(items, "data_quota", std::to_string(settings.bytes("data_quota")));
     if (::geteuid() == 0 && tier_ != Tier::bare) {
         const auto first = settings.integer("first_uid");
-        append_item(items, "uid", std::to_string(first + storage::crc32c(request.program_id) % kUsers));
+        append_item(items, "uid",
+                    std::to_string(first + storage::crc32c(request.program_id) % kUsers));
     }
     const bool is_node = request.language == "javascript";
     if (tier_ != Tier::full) {
@@ -235,7 +238,8 @@ RunProcess Sandbox::start(const ExecutionRequest& request, const std::string& fo
 }
 
 RunProcess Sandbox::spawn(const std::string& items, std::string_view input) const {
-    const OwnedFd request_fd = memory_file("request", items), input_fd = memory_file("input", input);
+    const OwnedFd request_fd = memory_file("request", items),
+                  input_fd = memory_file("input", input);
     int frames[2], control[2];
     if (::pipe2(frames, O_CLOEXEC) != 0) throw sandbox_unavailable(strerror(errno));
     RunProcess process;
@@ -267,8 +271,8 @@ RunProcess Sandbox::spawn(const std::string& items, std::string_view input) cons
     ::posix_spawnattr_setsigdefault(&attributes, &all);
     // A group of its own: what a terminal sends to the daemon's is not for it.
     ::posix_spawnattr_setpgroup(&attributes, 0);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                                POSIX_SPAWN_SETPGROUP);
+    ::posix_spawnattr_setflags(
+        &attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
     std::string name = "larder-run", path = "PATH=/usr/bin:/bin";
     char* const words[] = {name.data(), nullptr};
     char* const environment[] = {path.data(), nullptr};

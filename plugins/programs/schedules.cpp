@@ -55,8 +55,8 @@ Schedule Schedule::of_body(std::string_view body) {
 }
 
 std::string Schedule::json() const {
-    const std::string when = every > 0 ? fmt::format(R"("every":{})", every)
-                                       : fmt::format(R"("cron":{})", quoted(cron));
+    const std::string when =
+        every > 0 ? fmt::format(R"("every":{})", every) : fmt::format(R"("cron":{})", quoted(cron));
     return fmt::format(R"({{{},"args":{},"catch_up":"{}","on_busy":"{}"}})", when,
                        arguments_json(arguments), catch_up, on_busy);
 }
@@ -72,8 +72,8 @@ Schedules::Schedules(ProgramStore& store, Runner& runner) : store_(store), runne
                 add(record.id, Schedule::of_body(record.schedule));
             } catch (const Error& error) {
                 store.host().log().write(
-                    Level::error, fmt::format("the schedule of {} is not in force: {}", record.id,
-                                              error.what()));
+                    Level::error,
+                    fmt::format("the schedule of {} is not in force: {}", record.id, error.what()));
             }
         }
         after = records.back().id;
@@ -143,13 +143,12 @@ void Schedules::run(const std::string& id, const Schedule& schedule, JobRun& job
         request.arguments = schedule.arguments;
         request.trigger = "schedule";
         Log& log = store_.host().log();
-        runner_.submit(std::move(request),
-                       [&log, id](const std::optional<Error>& refused, const RunPtr&, std::int64_t) {
-                           if (!refused) return;
-                           log.write(Level::error,
-                                     fmt::format("the scheduled run of {} did not begin: {}", id,
-                                                 refused->what()));
-                       });
+        runner_.submit(std::move(request), [&log, id](const std::optional<Error>& refused,
+                                                      const RunPtr&, std::int64_t) {
+            if (!refused) return;
+            log.write(Level::error, fmt::format("the scheduled run of {} did not begin: {}", id,
+                                                refused->what()));
+        });
     }
 }
 

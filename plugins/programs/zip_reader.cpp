@@ -232,7 +232,8 @@ void ZipReader::judge_names() const {
         const std::string name = folded(entry.path);
         if (!named.insert(name).second) throw invalid_archive("a name occurs twice");
         (entry.is_folder ? folders : files).insert(name);
-        for (std::size_t at = name.find('/'); at != std::string::npos; at = name.find('/', at + 1)) {
+        for (std::size_t at = name.find('/'); at != std::string::npos;
+             at = name.find('/', at + 1)) {
             folders.insert(name.substr(0, at));
             spelled.emplace(name.substr(0, at), entry.path.substr(0, at));
         }

@@ -21,8 +21,8 @@ Error invalid_archive(const std::string& reason);
 struct ZipLimits {
     std::size_t entries = 2000;
     std::uint64_t total = 64U << 20U, file = 32U << 20U;  // bytes, inflated
-    std::uint64_t ratio = 200, ratio_from = 1U << 20U;    // inflated to packed, beyond so many bytes
-    std::size_t depth = 16, name = 200;                   // folders; bytes of a path
+    std::uint64_t ratio = 200, ratio_from = 1U << 20U;  // inflated to packed, beyond so many bytes
+    std::size_t depth = 16, name = 200;                 // folders; bytes of a path
 };
 
 struct ZipEntry {

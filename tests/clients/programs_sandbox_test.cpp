@@ -111,16 +111,15 @@ for line in open('/proc/self/status'):
     if line.startswith('NoNewPrivs') and line.split()[1] != '1': print('OPEN', line)
     if line.startswith('Seccomp:') and line.split()[1] != '2': print('OPEN', line)
 print('tried')
-)", folder_->path(), other, daemon_->pid()));
+)",
+                                                          folder_->path(), other, daemon_->pid()));
         expect_closed(execute(id));
     }
 
     void writes_nowhere_but_where_it_may() {
         if (skips()) return;
-        const std::string id =
-            try_upload("a.zip",
-                       ZipMaker()
-                           .add("main.py", R"(
+        const std::string id = try_upload("a.zip", ZipMaker()
+                                                       .add("main.py", R"(
 import os
 def writes(path):
     try:
@@ -143,9 +142,9 @@ try:
 except OSError: pass
 print('tried')
 )")
-                           .add("data/seed", "")
-                           .archive())
-                .member("program_id");
+                                                       .add("data/seed", "")
+                                                       .archive())
+                                   .member("program_id");
         expect_closed(execute(id));
         CPPUNIT_ASSERT(fs::exists(fs::path(folder_->path()) / "programs" / id / "data/new"));
         // What it left as a link is not followed on the way out.
@@ -156,7 +155,8 @@ print('tried')
     void reaches_no_network() {
         if (skips()) return;
         const ListeningSocket abstract_socket;
-        const std::string id = upload("a.py", fmt::format(R"(
+        const std::string id =
+            upload("a.py", fmt::format(R"(
 import socket
 def tries(what, family, kind, address):
     try:
@@ -186,7 +186,8 @@ a, b = socket.socketpair()
 a.send(b'x')
 if b.recv(1) != b'x': print('OPEN no socketpair')
 print('tried')
-)", daemon_->port(), folder_->path(), abstract_socket.port()));
+)",
+                                       daemon_->port(), folder_->path(), abstract_socket.port()));
         expect_closed(execute(id));
     }
 
@@ -258,7 +259,8 @@ except OSError: pass
 try: os.setpriority(os.PRIO_PROCESS, 0, -5); print('OPEN priority')
 except OSError: pass
 print('tried')
-)", daemon_->pid(), ::getpid()));
+)",
+                                                         daemon_->pid(), ::getpid()));
         expect_closed(run);
         CPPUNIT_ASSERT_EQUAL("succeeded 0 null null"s, story(run));
     }
@@ -314,8 +316,8 @@ time.sleep(1000)
         restart_with("LARDER_PROGRAMS_CPU_TIME", "1s");
         CPPUNIT_ASSERT_EQUAL("failed null SIGKILL cpu"s,
                              story(run("one.sh", "while :; do :; done")));
-        const Object many = run("many.sh",
-                                "for i in 1 2 3 4 5 6 7 8; do while :; do :; done & done; wait");
+        const Object many =
+            run("many.sh", "for i in 1 2 3 4 5 6 7 8; do while :; do :; done & done; wait");
         CPPUNIT_ASSERT_EQUAL("failed null SIGKILL cpu"s, story(many));
         CPPUNIT_ASSERT(is_gone("many.sh"));
     }
@@ -324,7 +326,8 @@ time.sleep(1000)
         if (skips()) return;
         restart_with("LARDER_PROGRAMS_DATA_QUOTA", "1MiB");
         const auto with_data = [&](const std::string& program) {
-            const std::string archive = ZipMaker().add("main.py", program).add("data/s", "").archive();
+            const std::string archive =
+                ZipMaker().add("main.py", program).add("data/s", "").archive();
             return execute(try_upload("a.zip", archive).member("program_id"), R"({"timeout":20})");
         };
         const Object many = with_data(
@@ -368,13 +371,14 @@ try:
         made += 1
 except OSError: pass
 print('tried')
-)", R"({"timeout":60})");
+)",
+                                     R"({"timeout":60})");
         CPPUNIT_ASSERT(is_alive());
         const std::string said = text(run, "stdout");
         CPPUNIT_ASSERT_MESSAGE(said, said.find("OPEN") == std::string::npos);
         // So many empty folders end by themselves or by the memory that they take.
-        CPPUNIT_ASSERT_MESSAGE(story(run), said.ends_with("tried\n") ||
-                                               text(run, "limit_hit") == "memory");
+        CPPUNIT_ASSERT_MESSAGE(story(run),
+                               said.ends_with("tried\n") || text(run, "limit_hit") == "memory");
     }
 
     void whatever_it_ignores_it_ends() {
@@ -386,7 +390,8 @@ for s in range(1, 65):
     except (OSError, ValueError): pass
 print('deaf', flush=True)
 while True: time.sleep(1)
-)", R"({"timeout":1})");
+)",
+                                R"({"timeout":1})");
         CPPUNIT_ASSERT_EQUAL("timed_out null SIGKILL wall"s, story(deaf));
         CPPUNIT_ASSERT_EQUAL("deaf\n"s, text(deaf, "stdout"));
         const Object stopped = run("stopped.sh", "echo x; kill -STOP $$", R"({"timeout":1})");
@@ -425,9 +430,10 @@ print('over')
 
     void a_killed_daemon_leaves_nothing() {
         if (skips()) return;
-        const std::string id = upload("killed_daemon.sh", "trap '' TERM HUP; echo on; "
-                                                          "setsid bash /app/killed_daemon.sh & "
-                                                          "while :; do sleep 1; done");
+        const std::string id = upload("killed_daemon.sh",
+                                      "trap '' TERM HUP; echo on; "
+                                      "setsid bash /app/killed_daemon.sh & "
+                                      "while :; do sleep 1; done");
         const long eid = begin(id);
         CPPUNIT_ASSERT(eventually([&] { return text(execution(eid), "stdout").size() > 2; }));
         CPPUNIT_ASSERT(!processes("killed_daemon.sh").empty());
@@ -460,8 +466,9 @@ print('tried')
             const std::size_t at = text.find("RssAnon:");
             return std::stol(text.substr(at + 8)) / 1024;  // MiB
         };
-        const std::string id = upload("flood.sh", "yes 'a line of text' | head -c 2000000000; "
-                                                  "yes >&2 | head -c 1; exit 0");
+        const std::string id = upload("flood.sh",
+                                      "yes 'a line of text' | head -c 2000000000; "
+                                      "yes >&2 | head -c 1; exit 0");
         execute(upload("warm.sh", "yes | head -c 3000000"));
         const long before = resident();
         const Object run = execute(id, R"({"timeout":2})");
@@ -484,8 +491,9 @@ if __name__ == '__main__':
 )");
         CPPUNIT_ASSERT_EQUAL_MESSAGE(text(python, "stderr"), "sandbox sub\n[1, 2]\n"s,
                                      text(python, "stdout"));
-        const Object shell = run("a.sh", "cat <(echo a) <(echo b); echo $((1+2)) | tr 3 c; "
-                                         "mktemp >/dev/null && echo ok; whoami; pwd");
+        const Object shell = run("a.sh",
+                                 "cat <(echo a) <(echo b); echo $((1+2)) | tr 3 c; "
+                                 "mktemp >/dev/null && echo ok; whoami; pwd");
         CPPUNIT_ASSERT_EQUAL("a\nb\nc\nok\nsandbox\n/app\n"s, text(shell, "stdout"));
         if (!is_available("javascript")) return;
         const Object node = run("a.js", R"(

@@ -1,5 +1,6 @@
 // programs as a client sees it, against a real larderd: uploads, records, files, runs, streams,
-// schedules, what is left after restarts and kills. What programs may not do: programs_sandbox_test.
+// schedules, what is left after restarts and kills. What programs may not do:
+// programs_sandbox_test.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -93,8 +94,7 @@ public:
         // Two in one second have two ids.
         CPPUNIT_ASSERT(upload("a.sh", ":") != upload("a.sh", ":"));
         const std::string odd = upload("-c.js", "1");
-        CPPUNIT_ASSERT_EQUAL("c.js"s,
-                             send("GET", "/api/programs/" + odd).member("filename"));
+        CPPUNIT_ASSERT_EQUAL("c.js"s, send("GET", "/api/programs/" + odd).member("filename"));
         const Object sums = object_of(send("GET", "/api/programs/storage").body);
         CPPUNIT_ASSERT_EQUAL("4"s, text(sums, "total_programs"));
         CPPUNIT_ASSERT_EQUAL("0"s, text(sums, "total_projects"));
@@ -124,20 +124,21 @@ public:
         CPPUNIT_ASSERT(find_item(tree, {{"path", "data/seed.txt"}, {"type", "file"}}));
         CPPUNIT_ASSERT(find_item(tree, {{"path", "data"}, {"type", "directory"}}));
         const Object page = object_of(send("GET", "/api/programs/" + id + "/files?limit=1").body);
-        CPPUNIT_ASSERT_EQUAL("data"s,
-                             text(page->getArray("items")->getObject(0), "path"));
+        CPPUNIT_ASSERT_EQUAL("data"s, text(page->getArray("items")->getObject(0), "path"));
         CPPUNIT_ASSERT(!page->isNull("next"));
-        CPPUNIT_ASSERT_EQUAL(
-            "1"s, send("GET", "/api/programs/" + id + "/files/data/seed.txt").body);
-        const Answer named = try_upload(
-            "x.zip", ZipMaker().add("main.py", "").add("other.js", "").add(
-                               "larder.json", R"({"main_file":"other.js"})").archive());
+        CPPUNIT_ASSERT_EQUAL("1"s,
+                             send("GET", "/api/programs/" + id + "/files/data/seed.txt").body);
+        const Answer named =
+            try_upload("x.zip", ZipMaker()
+                                    .add("main.py", "")
+                                    .add("other.js", "")
+                                    .add("larder.json", R"({"main_file":"other.js"})")
+                                    .archive());
         CPPUNIT_ASSERT_EQUAL("other.js"s, named.member("main_file"));
         CPPUNIT_ASSERT_EQUAL("x"s, named.member("filename"));
         const Answer none = try_upload("n.zip", ZipMaker().add("README", "").archive());
         CPPUNIT_ASSERT_EQUAL(201, none.status);
-        CPPUNIT_ASSERT_EQUAL("409 no-main-file"s,
-                             refused(try_execute(none.member("program_id"))));
+        CPPUNIT_ASSERT_EQUAL("409 no-main-file"s, refused(try_execute(none.member("program_id"))));
     }
 
     void refuses_uploads_and_leaves_nothing() {
@@ -173,8 +174,8 @@ public:
         const std::string one = form("a.py", "1");
         expect("400 several-files", post(one.substr(0, one.size() - 8) + "\r\n" + one));
         expect("415 unsupported-media-type", send("POST", "/api/programs", {}, "{}"));
-        CPPUNIT_ASSERT_EQUAL("0"s,
-                             text(object_of(send("GET", "/api/programs/storage").body), "total_size"));
+        CPPUNIT_ASSERT_EQUAL(
+            "0"s, text(object_of(send("GET", "/api/programs/storage").body), "total_size"));
     }
 
     void lists_edits_and_deletes() {
@@ -223,8 +224,9 @@ public:
 
     void runs_a_script() {
         if (skips()) return;
-        const std::string id = upload("a.py", "import sys\nprint('out')\nprint('err',"
-                                              "file=sys.stderr)\n");
+        const std::string id = upload("a.py",
+                                      "import sys\nprint('out')\nprint('err',"
+                                      "file=sys.stderr)\n");
         const Object run = execute(id);
         CPPUNIT_ASSERT_EQUAL("succeeded 0 null null"s, story(run));
         CPPUNIT_ASSERT_EQUAL("out\n"s, text(run, "stdout"));
@@ -249,11 +251,13 @@ public:
 
     void takes_arguments_input_and_environment() {
         if (skips()) return;
-        const std::string id =
-            upload("a.py", "import sys, os, json\n"
-                           "print(json.dumps([sys.argv[1:], sys.stdin.read(), "
-                           "os.environ.get('A'), os.environ.get('LARDER_TEST')]))\n");
-        const auto said = [&](const std::string& body) { return text(execute(id, body), "stdout"); };
+        const std::string id = upload("a.py",
+                                      "import sys, os, json\n"
+                                      "print(json.dumps([sys.argv[1:], sys.stdin.read(), "
+                                      "os.environ.get('A'), os.environ.get('LARDER_TEST')]))\n");
+        const auto said = [&](const std::string& body) {
+            return text(execute(id, body), "stdout");
+        };
         CPPUNIT_ASSERT_EQUAL("[[], \"\", null, null]\n"s, said(""));
         CPPUNIT_ASSERT_EQUAL("[[\"a b\", \"; rm -rf /\", \"$HOME\"], \"x\\ny\", \"1 2\", null]\n"s,
                              said(R"({"args":["a b","; rm -rf /","$HOME"],"stdin":"x\ny",)"
@@ -302,8 +306,8 @@ public:
         // Its data/ is kept between runs, and shown.
         CPPUNIT_ASSERT_EQUAL("hello from /app 2\n"s, text(execute(id), "stdout"));
         CPPUNIT_ASSERT_EQUAL("xx"s, send("GET", "/api/programs/" + id + "/files/data/runs").body);
-        CPPUNIT_ASSERT_EQUAL(200, send("PATCH", "/api/programs/" + id, {},
-                                       R"({"main_file":"helper.py"})").status);
+        CPPUNIT_ASSERT_EQUAL(
+            200, send("PATCH", "/api/programs/" + id, {}, R"({"main_file":"helper.py"})").status);
         CPPUNIT_ASSERT_EQUAL(""s, text(execute(id), "stdout"));
         if (!is_available("javascript")) return;
         const std::string node =
@@ -319,7 +323,8 @@ public:
         if (skips()) return;
         CPPUNIT_ASSERT_EQUAL("failed null SIGTERM null"s, story(run("a.sh", "kill -TERM $$")));
         CPPUNIT_ASSERT_EQUAL("failed null SIGKILL null"s, story(run("b.sh", "kill -KILL $$")));
-        const Object slow = run("c.sh", "echo before; while :; do sleep 1; done", R"({"timeout":0.5})");
+        const Object slow =
+            run("c.sh", "echo before; while :; do sleep 1; done", R"({"timeout":0.5})");
         CPPUNIT_ASSERT_EQUAL("timed_out null SIGKILL wall"s, story(slow));
         CPPUNIT_ASSERT_EQUAL("true"s, text(slow, "timed_out"));
         CPPUNIT_ASSERT_EQUAL("before\n"s, text(slow, "stdout"));
@@ -327,12 +332,15 @@ public:
         CPPUNIT_ASSERT_EQUAL("failed 1 null null"s, story(raised));
         CPPUNIT_ASSERT(text(raised, "stderr").find("ValueError") != std::string::npos);
         const Object bytes = run("e.sh", "printf 'a\\377b\\000c\\303\\274'");
-        CPPUNIT_ASSERT_EQUAL(std::string("a\xEF\xBF\xBD" "b\0c\xC3\xBC", 9), text(bytes, "stdout"));
+        CPPUNIT_ASSERT_EQUAL(std::string("a\xEF\xBF\xBD"
+                                         "b\0c\xC3\xBC",
+                                         9),
+                             text(bytes, "stdout"));
         CPPUNIT_ASSERT_EQUAL("7"s, text(bytes, "stdout_bytes"));
         // Printing much is no crime: both ends are kept, all is counted.
-        const Object flood =
-            run("f.py", "import sys\nsys.stdout.write('first')\nfor i in range(100):"
-                        " sys.stdout.write('x'*1000000)\nsys.stdout.write('last')\n");
+        const Object flood = run("f.py",
+                                 "import sys\nsys.stdout.write('first')\nfor i in range(100):"
+                                 " sys.stdout.write('x'*1000000)\nsys.stdout.write('last')\n");
         CPPUNIT_ASSERT_EQUAL("succeeded 0 null output"s, story(flood));
         CPPUNIT_ASSERT_EQUAL("true"s, text(flood, "truncated"));
         CPPUNIT_ASSERT_EQUAL("100000009"s, text(flood, "stdout_bytes"));
@@ -344,7 +352,8 @@ public:
 
     void runs_without_waiting() {
         if (skips()) return;
-        const std::string id = upload("a.sh", "echo begun; read x < data/never 2>/dev/null; sleep 0.2");
+        const std::string id =
+            upload("a.sh", "echo begun; read x < data/never 2>/dev/null; sleep 0.2");
         const long eid = begin(id);
         CPPUNIT_ASSERT(reaches(eid, "succeeded"));
         CPPUNIT_ASSERT_EQUAL("begun\n"s, text(execution(eid), "stdout"));
@@ -355,8 +364,9 @@ public:
     void streams_output() {
         if (skips()) return;
         const std::string id =
-            upload("a.sh", "echo one; echo two >&2; sleep 0.3; printf '\\303'; sleep 0.1; printf "
-                           "'\\274\\n'; exit 4");
+            upload("a.sh",
+                   "echo one; echo two >&2; sleep 0.3; printf '\\303'; sleep 0.1; printf "
+                   "'\\274\\n'; exit 4");
         const long eid = begin(id);
         for (int round = 0; round < 2; ++round) {  // as it runs, and again when it is over
             EventClient stream(daemon_->port(), fmt::format("/api/executions/{}/stream", eid));
@@ -379,8 +389,9 @@ public:
 
     void stops_runs() {
         if (skips()) return;
-        const std::string id = upload("a.sh", "trap '' TERM INT HUP; setsid sleep 1000 & "
-                                              "echo ready; while :; do sleep 1; done");
+        const std::string id = upload("a.sh",
+                                      "trap '' TERM INT HUP; setsid sleep 1000 & "
+                                      "echo ready; while :; do sleep 1; done");
         const long eid = begin(id);
         CPPUNIT_ASSERT(eventually([&] { return text(execution(eid), "stdout") == "ready\n"; }));
         CPPUNIT_ASSERT_EQUAL("202"s, outcome("DELETE", fmt::format("/api/executions/{}", eid)));
@@ -388,7 +399,8 @@ public:
         CPPUNIT_ASSERT_EQUAL("ready\n"s, text(execution(eid), "stdout"));
         CPPUNIT_ASSERT_EQUAL("409 execution-ended"s,
                              outcome("DELETE", fmt::format("/api/executions/{}", eid)));
-        CPPUNIT_ASSERT_EQUAL("404 execution-not-found"s, outcome("DELETE", "/api/executions/99999"));
+        CPPUNIT_ASSERT_EQUAL("404 execution-not-found"s,
+                             outcome("DELETE", "/api/executions/99999"));
         // A program that is deleted runs no more; what it did stays on record.
         const long last = begin(id);
         CPPUNIT_ASSERT(eventually([&] { return text(execution(last), "stdout") == "ready\n"; }));
@@ -409,11 +421,9 @@ public:
             CPPUNIT_ASSERT_EQUAL_MESSAGE(answer.body, 200, answer.status);
             CPPUNIT_ASSERT_EQUAL(answers[0].body, answer.body);
         }
-        CPPUNIT_ASSERT_EQUAL(answers[0].body,
-                             try_execute(id, "{}", "Idempotency-Key: k\r\n").body);
+        CPPUNIT_ASSERT_EQUAL(answers[0].body, try_execute(id, "{}", "Idempotency-Key: k\r\n").body);
         restart();
-        CPPUNIT_ASSERT_EQUAL(answers[0].body,
-                             try_execute(id, "{}", "Idempotency-Key: k\r\n").body);
+        CPPUNIT_ASSERT_EQUAL(answers[0].body, try_execute(id, "{}", "Idempotency-Key: k\r\n").body);
         CPPUNIT_ASSERT_EQUAL(
             "422 idempotency-mismatch"s,
             refused(try_execute(id, R"({"args":["x"]})", "Idempotency-Key: k\r\n")));
@@ -433,13 +443,14 @@ public:
         const std::string quick = upload("b.sh", "echo quick");
         const long first = begin(slow);
         CPPUNIT_ASSERT(reaches(first, "running"));
-        const long second = begin(quick), third = begin(quick), fourth = begin(quick);
+        const long second = begin(quick), third = begin(quick);
         CPPUNIT_ASSERT_EQUAL("queued"s, text(execution(second), "state"));
         const Answer more = try_execute(quick);
         CPPUNIT_ASSERT_EQUAL("429 queue-full"s, refused(more));
         CPPUNIT_ASSERT(!more.header("Retry-After").empty());
         CPPUNIT_ASSERT_EQUAL("202"s, outcome("DELETE", fmt::format("/api/executions/{}", third)));
         CPPUNIT_ASSERT(reaches(third, "cancelled"));
+        const long fourth = begin(quick);
         CPPUNIT_ASSERT_EQUAL("202"s, outcome("DELETE", fmt::format("/api/executions/{}", first)));
         CPPUNIT_ASSERT(reaches(second, "succeeded"));
         CPPUNIT_ASSERT(reaches(fourth, "succeeded"));
@@ -478,8 +489,10 @@ public:
     void keeps_a_history() {
         if (skips()) return;
         const std::string id = upload("a.sh", "exit $1");
-        for (const char* code : {"0", "1", "0"}) execute(id, fmt::format(R"({{"args":["{}"]}})", code));
-        const Object page = object_of(send("GET", "/api/programs/" + id + "/executions?limit=2").body);
+        for (const char* code : {"0", "1", "0"})
+            execute(id, fmt::format(R"({{"args":["{}"]}})", code));
+        const Object page =
+            object_of(send("GET", "/api/programs/" + id + "/executions?limit=2").body);
         CPPUNIT_ASSERT_EQUAL("2"s, std::to_string(page->getArray("items")->size()));
         const Object rest = object_of(
             send("GET", "/api/programs/" + id + "/executions?cursor=" + text(page, "next")).body);
@@ -492,17 +505,20 @@ public:
         CPPUNIT_ASSERT(stats->getValue<double>("p95") <= stats->getValue<double>("max_time"));
         const std::string log = send("GET", "/api/programs/" + id + "/log").body;
         CPPUNIT_ASSERT_EQUAL(3L, static_cast<long>(std::count(log.begin(), log.end(), '\n')));
-        CPPUNIT_ASSERT_MESSAGE(log, log.find("bash a.sh [\"1\"] | failed, return code 1") !=
-                                        std::string::npos);
+        CPPUNIT_ASSERT_MESSAGE(
+            log, log.find("bash a.sh [\"1\"] | failed, return code 1") != std::string::npos);
         if (!is_installed("sqlite3")) return;
-        const Ran rows = test::run({"sqlite3", *folder_ / "programs/db/metrics.db",
-                                    "SELECT program_id, command, arguments, return_code, success FROM "
-                                    "program_executions ORDER BY id LIMIT 1 OFFSET 1"});
+        const Ran rows =
+            test::run({"sqlite3", *folder_ / "programs/db/metrics.db",
+                       "SELECT program_id, command, arguments, return_code, success FROM "
+                       "program_executions ORDER BY id LIMIT 1 OFFSET 1"});
         CPPUNIT_ASSERT_EQUAL(id + "|bash a.sh|[\"1\"]|1|0\n", rows.out);
-        CPPUNIT_ASSERT_EQUAL(200, send("POST", "/api/storage/cleanup", {},
-                                       R"({"metrics_older_than_days":0})").status);
-        CPPUNIT_ASSERT_EQUAL("0"s, text(object_of(send("GET", "/api/programs/" + id + "/stats").body),
-                                        "total_runs"));
+        CPPUNIT_ASSERT_EQUAL(
+            200,
+            send("POST", "/api/storage/cleanup", {}, R"({"metrics_older_than_days":0})").status);
+        CPPUNIT_ASSERT_EQUAL(
+            "0"s,
+            text(object_of(send("GET", "/api/programs/" + id + "/stats").body), "total_runs"));
     }
 
     void survives_restarts_and_kills() {
@@ -541,8 +557,8 @@ public:
         const Object record = object_of(send("GET", "/api/programs/program_1640995200").body);
         CPPUNIT_ASSERT_EQUAL("5"s, text(record, "execution_count"));
         CPPUNIT_ASSERT_EQUAL("my_script.py"s, text(record, "original_name"));
-        CPPUNIT_ASSERT_EQUAL("30"s, text(object_of(send("GET", "/api/programs/storage").body),
-                                         "total_size"));
+        CPPUNIT_ASSERT_EQUAL(
+            "30"s, text(object_of(send("GET", "/api/programs/storage").body), "total_size"));
         if (skips()) return;
         CPPUNIT_ASSERT_EQUAL("old\n"s, text(execute("program_1640995200"), "stdout"));
         CPPUNIT_ASSERT_EQUAL("project\n"s, text(execute("project_1640995201"), "stdout"));
@@ -559,8 +575,9 @@ public:
         CPPUNIT_ASSERT_EQUAL(200, send("POST", "/api/plugins/programs/disable").status);
         CPPUNIT_ASSERT_EQUAL("503 plugin-disabled"s, outcome("GET", "/api/programs"));
         CPPUNIT_ASSERT_EQUAL(200, send("POST", "/api/plugins/programs/enable").status);
-        CPPUNIT_ASSERT_EQUAL("2"s, text(object_of(send("GET", "/api/programs/" + id + "/stats").body),
-                                        "total_runs"));
+        CPPUNIT_ASSERT_EQUAL(
+            "2"s,
+            text(object_of(send("GET", "/api/programs/" + id + "/stats").body), "total_runs"));
     }
 
     // Uploads, lists and deletes go on; what would run is refused, with the cause and the cure.
@@ -609,7 +626,10 @@ public:
         fs::create_directory(folder_->path());
         fs::permissions(folder_->path(), fs::perms::all);
         // A part of it covered, as containers do: then nobody may mount a whole one.
-        wrapper_ = {"unshare", "-m", "sh", "-c",
+        wrapper_ = {"unshare",
+                    "-m",
+                    "sh",
+                    "-c",
                     "mount -t tmpfs none /proc/sys/fs && exec setpriv --reuid=61999 --regid=61999 "
                     "--clear-groups \"$@\"",
                     "sh"};

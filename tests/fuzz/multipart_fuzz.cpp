@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "storage-kit/multipart.hpp"
 #include "fuzz/require.hpp"
 #include "larder/error.hpp"
+#include "storage-kit/multipart.hpp"
 
 namespace {
 

@@ -149,8 +149,9 @@ public:
                 }
                 CPPUNIT_ASSERT_EQUAL(all.substr(0, 5), first);
                 const std::string rest = all.substr(std::min<std::size_t>(5, total));
-                CPPUNIT_ASSERT_EQUAL(rest.substr(rest.size() - std::min<std::size_t>(5, rest.size())),
-                                     std::string(kept.tail()));
+                CPPUNIT_ASSERT_EQUAL(
+                    rest.substr(rest.size() - std::min<std::size_t>(5, rest.size())),
+                    std::string(kept.tail()));
                 CPPUNIT_ASSERT_EQUAL(std::uint64_t{total}, kept.total());
             }
         }
@@ -165,11 +166,11 @@ public:
             FrameReader reader;
             std::string story;
             for (std::size_t at = 0; at < text.size(); at += piece) {
-                CPPUNIT_ASSERT(reader.push(
-                    std::string_view(text).substr(at, piece),
-                    [&](protocol::Frame kind, std::string_view bytes) {
-                        story += fmt::format("{}{} ", static_cast<char>(kind), bytes.size());
-                    }));
+                CPPUNIT_ASSERT(reader.push(std::string_view(text).substr(at, piece),
+                                           [&](protocol::Frame kind, std::string_view bytes) {
+                                               story += fmt::format(
+                                                   "{}{} ", static_cast<char>(kind), bytes.size());
+                                           }));
             }
             CPPUNIT_ASSERT_EQUAL("o5 s0 r70000 "s, story);
         }
@@ -194,7 +195,8 @@ public:
                              Schedule::of_body(R"({"every":60})").json());
         for (const char* wrong :
              {"{}", R"({"cron":"* * * * *","every":1})", R"({"every":0})", R"({"every":1.5})",
-              R"({"every":"1"})", R"({"every":1,"on_busy":"wait"})", R"({"every":1,"x":1})", "[]"}) {
+              R"({"every":"1"})", R"({"every":1,"on_busy":"wait"})", R"({"every":1,"x":1})",
+              "[]"}) {
             CPPUNIT_ASSERT_THROW_MESSAGE(wrong, Schedule::of_body(wrong), Error);
         }
     }

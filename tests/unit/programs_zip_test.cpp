@@ -64,9 +64,9 @@ class ProgramsZipTest : public CppUnit::TestFixture {
     }
     static void expect_refused(const std::string& archive, const std::string& why) {
         const std::string told = story(archive);
-        CPPUNIT_ASSERT_MESSAGE(fmt::format("expected '{}' in: {}", why, told),
-                               told.starts_with("refused: ") &&
-                                   told.find(why) != std::string::npos);
+        CPPUNIT_ASSERT_MESSAGE(
+            fmt::format("expected '{}' in: {}", why, told),
+            told.starts_with("refused: ") && told.find(why) != std::string::npos);
     }
     static ZipMember named(const std::string& name, const std::string& bytes = "x") {
         ZipMember member;
@@ -82,14 +82,13 @@ public:
         ZipMember folder = named("data/", "");
         folder.deflated = false;
         folder.attributes = 0040755U << 16U;
-        CPPUNIT_ASSERT_EQUAL(
-            std::string("main.py=print(1) b.txt=stored data/deep/er/c= "),
-            story(ZipMaker()
-                      .add("main.py", "print(1)")
-                      .add(stored)
-                      .add(folder)
-                      .add(named("deep/er/c", ""))
-                      .archive()));
+        CPPUNIT_ASSERT_EQUAL(std::string("main.py=print(1) b.txt=stored data/deep/er/c= "),
+                             story(ZipMaker()
+                                       .add("main.py", "print(1)")
+                                       .add(stored)
+                                       .add(folder)
+                                       .add(named("deep/er/c", ""))
+                                       .archive()));
         CPPUNIT_ASSERT_EQUAL(std::string(), story(ZipMaker().archive()));
     }
 
@@ -203,11 +202,15 @@ public:
         twin.local_name = "x";
         expect_refused(ZipMaker().add(named("x")).add(twin).archive(), "not what the directory");
         ZipMember same = named("x", "x");
-        expect_refused(ZipMaker().add(same).add([&] {
-            ZipMember again = same;
-            again.at = 0;
-            return again;
-        }()).archive(), "twice");
+        expect_refused(ZipMaker()
+                           .add(same)
+                           .add([&] {
+                               ZipMember again = same;
+                               again.at = 0;
+                               return again;
+                           }())
+                           .archive(),
+                       "twice");
         ZipMember far = named("x");
         far.at = 1'000'000;
         expect_refused(ZipMaker().add(named("a")).add(far).archive(), "cut short");

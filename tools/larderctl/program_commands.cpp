@@ -1,5 +1,5 @@
-// The commands about programs: upload, run, list, logs, schedule, delete. What a program prints goes where it
-// printed it, and its exit code is the command's.
+// The commands about programs: upload, run, list, logs, schedule, delete. What a program prints
+// goes where it printed it, and its exit code is the command's.
 #include <fmt/format.h>
 
 #include <fstream>
@@ -37,8 +37,8 @@ int upload(Context& context) {
     std::string form;
     if (const auto project = context.words.value("--name")) {
         form += fmt::format(
-            "--{}\r\nContent-Disposition: form-data; name=\"project_name\"\r\n\r\n{}\r\n", kBoundary,
-            *project);
+            "--{}\r\nContent-Disposition: form-data; name=\"project_name\"\r\n\r\n{}\r\n",
+            kBoundary, *project);
     }
     form += fmt::format(
         "--{}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{}\"\r\n\r\n", kBoundary,
@@ -73,16 +73,16 @@ int run(Context& context) {
         body += fmt::format(R"(,"timeout":{})", *timeout);
     }
     if (const auto input = context.words.value("--stdin")) {
-        const std::string bytes =
-            *input == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {})
-                          : contents_of(*input);
+        const std::string bytes = *input == "-"
+                                      ? std::string(std::istreambuf_iterator<char>(std::cin), {})
+                                      : contents_of(*input);
         body += fmt::format(R"(,"stdin":{})", quoted(bytes));
     }
     body += '}';
     // A run may last longer than a client waits for an answer: it is begun, then watched.
     const Client client = context.client();
-    const Answer begun = client.demand("POST", path_of(words[0]) + "/execute", body,
-                                       {{"Prefer", "respond-async"}});
+    const Answer begun =
+        client.demand("POST", path_of(words[0]) + "/execute", body, {{"Prefer", "respond-async"}});
     const std::string target = begun.header("location");
     if (context.words.flag("--detach")) {
         if (context.json) return print_json(begun);
@@ -156,7 +156,8 @@ int schedule(Context& context) {
     }
     std::string body = cron ? fmt::format(R"({{"cron":{})", quoted(*cron))
                             : fmt::format(R"({{"every":{})", *every);
-    if (const auto args = words.value("--args")) body += fmt::format(R"(,"args":{})", quoted(*args));
+    if (const auto args = words.value("--args"))
+        body += fmt::format(R"(,"args":{})", quoted(*args));
     return print_json(client.demand("PUT", target, body + "}"));
 }
 

@@ -212,7 +212,8 @@ bool RunCgroup::enter() const {
 bool RunCgroup::out_of_memory() const {
     for (const Folder& folder : folders_) {
         if (!folder.has_memory) continue;
-        return field(folder.path + (v2_ ? "/memory.events" : "/memory.oom_control"), "oom_kill") > 0;
+        return field(folder.path + (v2_ ? "/memory.events" : "/memory.oom_control"), "oom_kill") >
+               0;
     }
     return false;
 }
@@ -236,7 +237,8 @@ std::uint64_t RunCgroup::cpu_us() const {
 std::uint64_t RunCgroup::peak() const {
     for (const Folder& folder : folders_) {
         if (!folder.has_memory) continue;
-        return number(read_file(folder.path + (v2_ ? "/memory.peak" : "/memory.max_usage_in_bytes")));
+        return number(
+            read_file(folder.path + (v2_ ? "/memory.peak" : "/memory.max_usage_in_bytes")));
     }
     return 0;
 }

@@ -27,7 +27,7 @@ public:
     bool out_of_processes() const;
     std::uint64_t cpu_us() const;
     std::uint64_t peak() const;  // bytes, what is cached included
-    void kill() const;  // returns when none is left, or after two seconds
+    void kill() const;           // returns when none is left, or after two seconds
 
 private:
     struct Folder {

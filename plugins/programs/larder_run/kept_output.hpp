@@ -1,5 +1,5 @@
-// The first and the last part of a stream, and how much there was of it: so that a program may print
-// what it likes, in a fixed amount of memory.
+// The first and the last part of a stream, and how much there was of it: so that a program may
+// print what it likes, in a fixed amount of memory.
 #pragma once
 
 #include <algorithm>

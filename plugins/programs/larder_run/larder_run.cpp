@@ -48,9 +48,9 @@ using protocol::Frame;
 constexpr const char* kBubblewrap = "/usr/bin/bwrap";
 // One line: programs that ask who they are get an answer.
 constexpr std::string_view kPasswd = "sandbox:x:1000:1000::/work:/bin/sh\n";
-constexpr std::int64_t kGlanceMs = 25;      // between looks at what is used, without a cgroup
+constexpr std::int64_t kGlanceMs = 25;  // between looks at what is used, without a cgroup
 constexpr std::int64_t kCgroupGlanceMs = 100;
-constexpr std::int64_t kLiveMs = 50;        // in which so much live output may pass
+constexpr std::int64_t kLiveMs = 50;  // in which so much live output may pass
 constexpr std::size_t kLiveBytes = 64U << 10U;
 constexpr std::uint64_t kMostDataEntries = 20'000;
 // Of the processes in the sandbox, bubblewrap's first is no part of what a program may have. With a
@@ -253,7 +253,8 @@ struct ChildFiles {
         ::setsid();
         if (::chdir(request.folder.c_str()) != 0) give_up("chdir");
         std::vector<std::string> words = request.command, environment = request.environment;
-        environment.insert(environment.begin(), {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/tmp"});
+        environment.insert(environment.begin(),
+                           {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/tmp"});
         ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
         ::execve(words.front().c_str(), pointers(words).data(), pointers(environment).data());
         give_up(words.front().c_str());
@@ -314,11 +315,12 @@ private:
     pid_t child_ = -1;
     int child_fd_ = -1;
     int child_status_ = 0;
-    bool ended_ = false;  // the program's first process has
+    bool ended_ = false;   // the program's first process has
     std::string stopped_;  // why we killed it; empty: we did not
     std::string fault_;
     bool out_of_processes_ = false;
-    std::uint64_t peak_ = 0, cpu_us_ = 0;  // as they were seen; the dead are accounted for otherwise
+    std::uint64_t peak_ = 0,
+                  cpu_us_ = 0;  // as they were seen; the dead are accounted for otherwise
     bool cancelled_ = false, orphaned_ = false;
     std::int64_t began_us_ = 0, ended_us_ = 0, next_glance_ms_ = 0, next_data_ms_ = 0;
 };
@@ -506,15 +508,14 @@ void Supervisor::end() {
     rusage used{};
     ::getrusage(RUSAGE_CHILDREN, &used);
     // What was killed together with its namespace is in no parent's account.
-    const auto cpu_us = static_cast<std::uint64_t>(
-        (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1'000'000 + used.ru_utime.tv_usec +
-        used.ru_stime.tv_usec);
+    const auto cpu_us =
+        static_cast<std::uint64_t>((used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1'000'000 +
+                                   used.ru_utime.tv_usec + used.ru_stime.tv_usec);
     item("cpu_us", std::max(cpu_us, cpu_us_));
     item("max_rss", std::max(static_cast<std::uint64_t>(used.ru_maxrss) * 1024, peak_));
     cgroup_.reset();  // given back before anybody is told of the end
     frames_.add(Frame::result, items);
-    ::fcntl(protocol::kFramesFd, F_SETFL,
-            ::fcntl(protocol::kFramesFd, F_GETFL) & ~O_NONBLOCK);
+    ::fcntl(protocol::kFramesFd, F_SETFL, ::fcntl(protocol::kFramesFd, F_GETFL) & ~O_NONBLOCK);
     frames_.flush();
 }
 

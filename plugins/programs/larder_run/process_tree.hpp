@@ -9,9 +9,9 @@
 namespace larder::programs {
 
 struct TreeUse {
-    std::uint64_t resident = 0;   // bytes, of all together
-    std::uint64_t cpu_us = 0;     // of those that live, and their dead
-    std::uint64_t tasks = 0;      // threads
+    std::uint64_t resident = 0;  // bytes, of all together
+    std::uint64_t cpu_us = 0;    // of those that live, and their dead
+    std::uint64_t tasks = 0;     // threads
 };
 
 TreeUse look_at_tree(pid_t root);

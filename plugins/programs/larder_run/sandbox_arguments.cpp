@@ -22,12 +22,11 @@ std::vector<std::string> sandbox_arguments(const RunRequest& request, const std:
     for (const std::string& entry : request.environment) {
         const std::size_t equals = entry.find('=');
         if (equals == std::string::npos) continue;
-        words.insert(words.end(),
-                     {"--setenv", entry.substr(0, equals), entry.substr(equals + 1)});
+        words.insert(words.end(), {"--setenv", entry.substr(0, equals), entry.substr(equals + 1)});
     }
-    add(words, {"--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin", "--symlink",
-                "usr/sbin", "/sbin", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64",
-                "/lib64"});
+    add(words,
+        {"--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/sbin",
+         "/sbin", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"});
     add(words, {"--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--ro-bind-try",
                 "/etc/alternatives", "/etc/alternatives"});
     if (request.network) {

@@ -18,8 +18,8 @@ constexpr const char* kForbidden[] = {
     // file systems and roots
     "mount", "umount", "umount2", "pivot_root", "chroot", "fsopen", "fsconfig", "fsmount", "fspick",
     "move_mount", "open_tree", "mount_setattr", "quotactl", "quotactl_fd", "swapon", "swapoff",
-    "mknod", "mknodat", "name_to_handle_at", "open_by_handle_at", "fanotify_init",
-    "lookup_dcookie", "nfsservctl",
+    "mknod", "mknodat", "name_to_handle_at", "open_by_handle_at", "fanotify_init", "lookup_dcookie",
+    "nfsservctl",
     // namespaces
     "setns", "unshare",
     // keys

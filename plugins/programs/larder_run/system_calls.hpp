@@ -5,7 +5,8 @@
 
 namespace larder::programs {
 
-// A descriptor of the filter (BPF), rewound; with `network` the Internet families are allowed. -1 where it cannot be made.
+// A descriptor of the filter (BPF), rewound; with `network` the Internet families are allowed. -1
+// where it cannot be made.
 int make_filter(bool network);
 
 }  // namespace larder::programs
