@@ -328,8 +328,16 @@ std::vector<Language> Sandbox::languages() const {
     for (const Interpreter& known : kInterpreters) {
         Language language{known.language, known.name, known.path, {}};
         if (is_there(known.path) && tier_ != Tier::none) {
-            const Outcome outcome = try_command({std::string(known.path), "--version"}, false);
-            language.version = outcome.out.substr(0, outcome.out.find('\n'));
+            struct stat status {};
+            ::stat(std::string(known.path).c_str(), &status);
+            const std::scoped_lock lock(versions_mutex_);
+            auto& [changed, version] = versions_[known.path];
+            if (version.empty() || changed != status.st_ctim.tv_sec) {
+                const Outcome outcome = try_command({std::string(known.path), "--version"}, false);
+                changed = status.st_ctim.tv_sec;
+                version = outcome.out.substr(0, outcome.out.find('\n'));
+            }
+            language.version = version;
         }
         found.push_back(std::move(language));
     }

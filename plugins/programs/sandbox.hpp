@@ -54,7 +54,7 @@ public:
     // Starts a run. Throws Error{unavailable, "sandbox-unavailable"}. [any]
     RunProcess start(const ExecutionRequest& request, const std::string& folder) const;
 
-    std::vector<Language> languages() const;  // looks anew at the versions [worker]
+    std::vector<Language> languages() const;  // asked again where the file is another [worker]
     std::string describe_json() const;        // for GET /api/programs/languages
 
 private:
@@ -73,6 +73,9 @@ private:
     std::string reason_;
     bool proc_ = true, no_userns_ = true;
     std::uint64_t most_processes_ = 64;
+    mutable std::mutex versions_mutex_;
+    // By path: when the file was changed, and what it said. Guarded by versions_mutex_.
+    mutable std::map<std::string_view, std::pair<std::int64_t, std::string>> versions_;
 };
 
 // Takes frames apart as they come. [one thread]

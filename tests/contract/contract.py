@@ -280,11 +280,11 @@ class Contract:
         folder, claims = self.daemon.data / "probe/snap" / self.name, self.record()["data"]
         for file in folder.rglob("*"):
             path = str(file.relative_to(folder)) + ("/" if file.is_dir() else "")
-            expect(any(path.startswith(claim) or claim.startswith(path) or path.startswith(claim + ".")
+            expect(any(path.startswith(claim.rstrip("*")) or claim.startswith(path) or path.startswith(claim + ".")
                        for claim in claims), f"its snapshot holds {path}, which is none of {claims}")
         self.change(lambda: self.shown() != before)
         query = []
-        for claim in (claim.rstrip("/") for claim in claims):
+        for claim in self.places(claims, folder):
             staged = f"probe/snap/{self.name}/{claim}" if (folder / claim).exists() else ""
             query.append(f"path={self.escaped(claim)}&staged={self.escaped(staged)}")
         answer = self.daemon.ask("POST", "/api/probe/swap?" + "&".join(query))
@@ -298,6 +298,16 @@ class Contract:
             self.daemon.start()
         self.change(lambda: self.shown() != before)
         return "ok"
+
+    def places(self, claims, folder):
+        """The claims as paths; of "jobs/job_*" those that are there now, or in the snapshot."""
+        for claim in claims:
+            if not claim.endswith("*"):
+                yield claim.rstrip("/")
+                continue
+            found = {str(path.relative_to(root)) for root in (folder, pathlib.Path(self.daemon.data))
+                     for path in root.glob(claim)}
+            yield from sorted(found)
 
     def shown(self):
         """What its plain routes show, but for numbers: revisions go on, times differ."""
@@ -366,7 +376,13 @@ class Contract:
         if not content or self.random.random() < 0.05:
             return None, {}
         media_type, described = self.random.choice(list(content.items()))
-        if media_type.endswith("json"):
+        if media_type == "multipart/form-data":
+            ending = self.random.choice([".py", ".sh", ".txt", ".zip", ""])
+            name = "".join(self.random.choices(string.ascii_lowercase, k=6)) + ending
+            text = (f'--B\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+                    f"{self.random.random()}\r\n--B--\r\n").encode()
+            media_type += "; boundary=B"
+        elif media_type.endswith("json"):
             text = json.dumps(self.document(described.get("schema", {}))).encode()
         else:
             text = self.random.randbytes(self.random.randint(0, 2000))
