@@ -28,10 +28,9 @@ void RouteCollector::add(const Route& route, routing::Handler handler) {
                     fmt::format("route {} lies under none of the entry's path_prefixes ({})",
                                 route.pattern, fmt::join(prefixes_, ", ")));
     }
-    if (route.method == Method::head || route.method == Method::options) {
-        throw Error(
-            Errc::internal, "host-method",
-            fmt::format("route {}: HEAD and OPTIONS are answered by the host", route.pattern));
+    if (route.method == Method::head) {
+        throw Error(Errc::internal, "host-method",
+                    fmt::format("route {}: a HEAD comes to GET's handler", route.pattern));
     }
     routing::read_route_text(route);  // refuses what GET /openapi.json could not tell
     endpoints_.push_back(routing::make_endpoint(route, std::move(handler), owner_, metrics_));

@@ -53,7 +53,9 @@ public:
     template <class F> void guarded(F&& body) noexcept;
 
     // Request
-    Method method() const noexcept override { return endpoint_->route.method; }
+    Method method() const noexcept override {
+        return exchange_->head().method == "HEAD" ? Method::head : endpoint_->route.method;
+    }
     std::string_view target() const noexcept override { return exchange_->head().target; }
     std::string_view param(std::string_view name) const override;
     std::optional<std::string_view> query(std::string_view name) const override;

@@ -328,12 +328,13 @@ Object Shared::responses() const {
 }
 
 Object paths(const RouteTable& table, Shared& shared) {
-    static constexpr std::array<std::pair<Method, const char*>, 5> kMethods = {
+    static constexpr std::array<std::pair<Method, const char*>, 6> kMethods = {
         {{Method::get, "get"},
          {Method::put, "put"},
          {Method::post, "post"},
          {Method::patch, "patch"},
-         {Method::del, "delete"}}};
+         {Method::del, "delete"},
+         {Method::options, "options"}}};
     Object all = object();
     for (const Path& path : paths_of(table)) {
         Object item = object();
@@ -345,7 +346,7 @@ Object paths(const RouteTable& table, Shared& shared) {
                 item.set("head", operation_of(path, *endpoint, "HEAD", shared));
             }
         }
-        item.set("options", options_of(path, shared));
+        if (!item.has("options")) item.set("options", options_of(path, shared));
         all.set(path.spelled, item);
     }
     return all;

@@ -59,7 +59,7 @@ const std::vector<ProblemText>& common_problems() {
 
 std::vector<ProblemText> host_problems(const Route& route, bool of_plugin) {
     std::vector<ProblemText> all;
-    const bool changes = route.method != Method::get;
+    const bool changes = route.method != Method::get && route.method != Method::options;
     const auto queries = split_list(route.queries);
     if (route.permission != Permission::open) {
         all.insert(all.end(), {kUnauthorized, kForbidden});

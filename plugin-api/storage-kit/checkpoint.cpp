@@ -175,6 +175,22 @@ std::string head_text(const Head& head) {
         head.previous_sha256);
 }
 
+// The first line of a readable file that has keys.
+std::string opening(const Shape& shape) {
+    return shape.member.empty() ? "{" : fmt::format("{{\"{}\": {{", shape.member);
+}
+
+// 0 where the value has no such member, or it is no integer.
+std::uint64_t integer_member(std::string_view value, std::string_view name) {
+    for (json::Walk member(value); member.next();) {
+        if (member.name().substr(1, member.name().size() - 2) != name) continue;
+        std::uint64_t number = 0;
+        Cursor(member.value()).number(number);
+        return number;
+    }
+    return 0;
+}
+
 std::string unquoted_or_empty(std::string_view literal) {
     return literal.starts_with('"') ? json::unquoted(literal) : std::string();
 }
@@ -236,7 +252,7 @@ std::string head_line(const Head& head, Sha256& lines) {
 
 }  // namespace
 
-Paths::Paths(const std::string& readable)
+Paths::Paths(const std::string& readable, Shape around)
     : json(readable),
       json_tmp(readable + ".tmp"),
       meta(readable + ".meta"),
@@ -244,14 +260,15 @@ Paths::Paths(const std::string& readable)
       journal(readable + ".journal"),
       journal_old(readable + ".journal.old"),
       journal_new(readable + ".journal.new"),
-      folder(parent_of(readable)) {}
+      folder(parent_of(readable)),
+      shape(std::move(around)) {}
 
 std::string hash_of(Sha256& sha, std::string_view value) {
     sha.update(value);
     return sha.finish_hex().substr(0, kHashDigits);
 }
 
-Writer::Writer(FileSystem& files, const Paths& paths) {
+Writer::Writer(FileSystem& files, const Paths& paths) : shape_(paths.shape) {
     json_.file = files.create(paths.json_tmp);
     meta_.file = files.create(paths.meta_tmp);
     meta_.offset = kHeadBytes;
@@ -269,7 +286,12 @@ void Writer::flush(Output& output) {
 }
 
 void Writer::add(const Document& document) {
-    json_.buffer += keys_++ == 0 ? "{\n" : ",\n";
+    if (keys_++ == 0) {
+        json_.buffer.append(opening(shape_)).append("\n");
+    } else {
+        json_.buffer += ",\n";
+    }
+    if (!shape_.sum.empty()) sum_ += integer_member(document.value, shape_.sum_of);
     const std::size_t begin = json_.buffer.size();
     json::append_quoted(json_.buffer, document.key);
     const std::string_view literal = std::string_view(json_.buffer).substr(begin);
@@ -281,7 +303,11 @@ void Writer::add(const Document& document) {
 }
 
 void Writer::finish(Head& head) {
-    json_.buffer += keys_ == 0 ? "{}\n" : "\n}\n";
+    if (keys_ == 0) json_.buffer += opening(shape_);
+    json_.buffer += keys_ == 0 ? "}" : "\n}";
+    if (!shape_.sum.empty()) json_.buffer += fmt::format(", \"{}\": {}", shape_.sum, sum_);
+    if (!shape_.count.empty()) json_.buffer += fmt::format(", \"{}\": {}", shape_.count, keys_);
+    json_.buffer += shape_.member.empty() ? "\n" : "}\n";
     flush(json_);
     flush(meta_);
     head.keys = keys_;
@@ -303,7 +329,7 @@ void write_cleared(FileSystem& files, const Paths& paths, const Head& head) {
 }
 
 std::optional<Pair> read_pair(FileSystem& files, const std::string& json_path,
-                              const std::string& meta_path) {
+                              const std::string& meta_path, const Shape& shape) {
     if (!files.exists(json_path) || !files.exists(meta_path)) return std::nullopt;
     const auto head = read_head(files, meta_path);
     if (!head) return std::nullopt;
@@ -314,7 +340,10 @@ std::optional<Pair> read_pair(FileSystem& files, const std::string& json_path,
     std::string_view value;
     std::string_view text;
     Line line;
-    if (!values.next(value) || value != (pair->head.keys == 0 ? "{}" : "{")) return std::nullopt;
+    const std::string first = opening(shape);
+    const bool begins = values.next(value) &&
+                        (pair->head.keys == 0 ? value.starts_with(first + "}") : value == first);
+    if (!begins) return std::nullopt;
     while (stamps.next(text)) {
         if (!read_line(text, line) || !values.next(value)) return std::nullopt;
         const std::size_t colon = line.key_literal.size();
@@ -368,7 +397,7 @@ std::string sha256_of(FileSystem& files, const std::string& path) {
     return sha.finish_hex();
 }
 
-void read_foreign(FileSystem& files, const std::string& path,
+void read_foreign(FileSystem& files, const std::string& path, const Shape& shape,
                   const std::function<void(std::string_view, std::string_view)>& take) {
     const auto file = files.open_read(path);
     std::string text(file->size(), '\0');
@@ -379,15 +408,28 @@ void read_foreign(FileSystem& files, const std::string& path,
                                  "again; nothing was changed",
                                  path, why, offset));
     };
-    constexpr std::size_t kDepth = json::kMaxDepth + 1;  // the object around the values
+    // And the objects around the values.
+    const std::size_t depth = json::kMaxDepth + (shape.member.empty() ? 1 : 2);
     try {
-        json::check(text, kDepth);
+        json::check(text, depth);
     } catch (const json::InvalidJson& error) {
         throw refuse(error.offset(), error.what());
     }
     const std::size_t first = text.find_first_not_of(" \t\r\n");
     if (text[first] != '{') throw refuse(first, "expected an object of keys and values");
-    for (json::Walk member(text); member.next();) {
+    std::string_view keys = text;
+    if (!shape.member.empty()) {
+        keys = {};
+        bool any = false;
+        for (json::Walk member(text); member.next(); any = true) {
+            if (json::unquoted(member.name()) == shape.member) keys = member.value();
+        }
+        if (!any) return;
+        if (!keys.starts_with('{')) {
+            throw refuse(first, fmt::format("expected an object in the member {}", shape.member));
+        }
+    }
+    for (json::Walk member(keys); member.next();) {
         take(json::unquoted(member.name()), json::compact(member.value()));
     }
 }

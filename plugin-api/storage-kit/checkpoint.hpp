@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "storage-kit/digest.hpp"
+#include "storage-kit/document_store.hpp"
 #include "storage-kit/file_system.hpp"
 #include "storage-kit/index.hpp"
 
@@ -17,10 +18,11 @@ namespace larder::storage::checkpoint {
 
 // The names of a store's files.
 struct Paths {
-    explicit Paths(const std::string& readable);
+    explicit Paths(const std::string& readable, Shape around = {});
     std::string json, json_tmp, meta, meta_tmp;
     std::string journal, journal_old, journal_new;
     std::string folder;
+    Shape shape;
 };
 
 // The first line of a .meta.
@@ -60,9 +62,10 @@ private:
     };
     static void flush(Output& output);
 
+    const Shape shape_;
     Output json_, meta_;
     Sha256 value_sha_;
-    std::uint64_t keys_ = 0;
+    std::uint64_t keys_ = 0, sum_ = 0;
 };
 
 // Writes the .meta of a store that was emptied, with no readable file, under its temporary name;
@@ -76,7 +79,7 @@ struct Pair {
     Index index;
 };
 std::optional<Pair> read_pair(FileSystem& files, const std::string& json_path,
-                              const std::string& meta_path);
+                              const std::string& meta_path, const Shape& shape);
 
 // A .meta by itself. `whole` is false where its own sum is wrong or a line is not understood; the
 // lines up to there were given to `take` all the same.
@@ -91,8 +94,8 @@ Meta read_meta(FileSystem& files, const std::string& path,
 std::string sha256_of(FileSystem& files, const std::string& path);
 
 // Any readable file, by whomever it was written: calls take(key, compact value) for each member.
-// Throws Error{corrupt,"unreadable"} with the offset where it is no JSON object.
-void read_foreign(FileSystem& files, const std::string& path,
+// Throws Error{corrupt,"unreadable"} with the offset where it is no JSON object of that shape.
+void read_foreign(FileSystem& files, const std::string& path, const Shape& shape,
                   const std::function<void(std::string_view, std::string_view)>& take);
 
 }  // namespace larder::storage::checkpoint

@@ -112,7 +112,17 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
+// How the readable file looks around its keys: one object of them, or, with `member`, an object
+// that has them in the member of that name and sums behind it:
+// {"files": {…}, "total_size": 7, "file_count": 2}. Only the keys are read back.
+struct Shape {
+    std::string member = {};            // "files"; empty: the keys are the object's own
+    std::string sum = {}, sum_of = {};  // "total_size": the sum of the values' integers "size"
+    std::string count = {};             // "file_count": how many keys there are
+};
+
 struct StoreOptions {
+    Shape shape;
     std::uint64_t checkpoint_bytes = 64U << 20U;  // journal size that asks for a checkpoint
     std::function<std::int64_t()> clock_ms;       // Unix ms; the system's if empty
     std::function<void(const Finding&)> report;

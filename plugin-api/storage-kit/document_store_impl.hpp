@@ -34,7 +34,7 @@ class DocumentStore::Impl final : public Committer::Impl::Lane {
 public:
     Impl(FileSystem& files, const std::string& path, Committer& committer, StoreOptions options)
         : files_(files),
-          paths_(path),
+          paths_(path, options.shape),
           committer_(committer.impl()),
           options_(std::move(options)),
           journal_(files, paths_),

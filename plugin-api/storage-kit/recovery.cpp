@@ -63,11 +63,12 @@ private:
 
     void read_checkpoint() {
         if (files_.exists(paths_.meta)) {
-            if (take_pair(checkpoint::read_pair(files_, paths_.json, paths_.meta))) return;
+            if (take_pair(checkpoint::read_pair(files_, paths_.json, paths_.meta, paths_.shape)))
+                return;
             if (finish_renames() || take_cleared()) return;
             return compare_with_meta();
         }
-        if (take_pair(checkpoint::read_pair(files_, paths_.json, paths_.meta_tmp))) {
+        if (take_pair(checkpoint::read_pair(files_, paths_.json, paths_.meta_tmp, paths_.shape))) {
             return finish(paths_.meta_tmp, paths_.meta);
         }
         if (files_.exists(paths_.json)) take_plain();
@@ -95,11 +96,11 @@ private:
 
     // A crash came between the two renames of a checkpoint, or the disk kept only one of them.
     bool finish_renames() {
-        if (take_pair(checkpoint::read_pair(files_, paths_.json, paths_.meta_tmp))) {
+        if (take_pair(checkpoint::read_pair(files_, paths_.json, paths_.meta_tmp, paths_.shape))) {
             finish(paths_.meta_tmp, paths_.meta);
             return true;
         }
-        auto pair = checkpoint::read_pair(files_, paths_.json_tmp, paths_.meta);
+        auto pair = checkpoint::read_pair(files_, paths_.json_tmp, paths_.meta, paths_.shape);
         if (!pair) return false;
         const bool untouched =
             checkpoint::sha256_of(files_, paths_.json) == pair->head.previous_sha256;
@@ -147,7 +148,7 @@ private:
     void take_plain() {
         const std::int64_t modified = files_.open_read(paths_.json)->modified_ms();
         checkpoint::read_foreign(
-            files_, paths_.json, [&](std::string_view key, std::string_view value) {
+            files_, paths_.json, paths_.shape, [&](std::string_view key, std::string_view value) {
                 result_.index.put(make_document({1, modified, modified, 0}, key, value, {}));
             });
         result_.revision = result_.folded = 1;
@@ -190,7 +191,7 @@ private:
         if (files_.exists(paths_.json)) {
             edited_ms_ = files_.open_read(paths_.json)->modified_ms();
             checkpoint::read_foreign(
-                files_, paths_.json,
+                files_, paths_.json, paths_.shape,
                 [&](std::string_view key, std::string_view value) { compare(known, key, value); });
         } else {
             edited_ms_ = now_ms_;

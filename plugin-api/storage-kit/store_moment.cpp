@@ -28,8 +28,8 @@ FileRegion opened(const std::string& path) {
 StoreMoment::StoreMoment(std::string data_directory, std::string scratch)
     : data_directory_(std::move(data_directory)), scratch_(std::move(scratch)) {}
 
-void StoreMoment::add(std::string file, const DocumentStore& store) {
-    stores_.push_back({std::move(file), store.version(),
+void StoreMoment::add(std::string file, const DocumentStore& store, Shape shape) {
+    stores_.push_back({std::move(file), std::move(shape), store.version(),
                        store.list({}, {}, std::numeric_limits<std::size_t>::max())});
 }
 
@@ -39,7 +39,7 @@ void StoreMoment::write(SnapshotSink& sink) {
     for (Pinned& store : stores_) {
         const std::string path = fmt::format("{}/{}", scratch, store.file);
         files.make_directory(parent_of(path));
-        const auto pair = write_pair(files, path, store.documents, store.version);
+        const auto pair = write_pair(files, path, store.documents, store.version, store.shape);
         FileRegion json = opened(pair.json), meta = opened(pair.meta);
         files.remove(pair.json);  // they last as long as somebody has them open
         files.remove(pair.meta);

@@ -19,7 +19,7 @@ public:
 
     // `file` is the store's place in the data directory: "kv/notes.json". Its plugin is held.
     // Throws Error{io_failed} for a store that cannot be read. [any]
-    void add(std::string file, const DocumentStore& store);
+    void add(std::string file, const DocumentStore& store, Shape shape = {});
 
     // Gives the sink each store's readable file and its .meta. Throws Error, std::system_error.
     // [worker]
@@ -28,6 +28,7 @@ public:
 private:
     struct Pinned {
         std::string file;
+        Shape shape;
         Version version;
         std::vector<DocumentPtr> documents;
     };

@@ -14,8 +14,9 @@ void ignore(const Finding& /*finding*/) {}
 }  // namespace
 
 WrittenPair write_pair(FileSystem& files, const std::string& path,
-                       const std::vector<DocumentPtr>& documents, const Version& version) {
-    const checkpoint::Paths paths(path);
+                       const std::vector<DocumentPtr>& documents, const Version& version,
+                       const Shape& shape) {
+    const checkpoint::Paths paths(path, shape);
     checkpoint::Writer writer(files, paths);
     for (const DocumentPtr& document : documents) writer.add(*document);
     checkpoint::Head head;
@@ -25,13 +26,16 @@ WrittenPair write_pair(FileSystem& files, const std::string& path,
     return {paths.json_tmp, paths.meta_tmp, head.json_sha256};
 }
 
-void succeed_store(FileSystem& files, const std::string& path, const std::string& previous) {
-    const Recovered found = recover(files, checkpoint::Paths(previous), unix_now_ms(), ignore);
-    succeed(files, path, {found.epoch, found.revision});
+void succeed_store(FileSystem& files, const std::string& path, const std::string& previous,
+                   const Shape& shape) {
+    const Recovered found =
+        recover(files, checkpoint::Paths(previous, shape), unix_now_ms(), ignore);
+    succeed(files, path, {found.epoch, found.revision}, shape);
 }
 
-void succeed(FileSystem& files, const std::string& path, const Version& previous) {
-    const checkpoint::Paths paths(path);
+void succeed(FileSystem& files, const std::string& path, const Version& previous,
+             const Shape& shape) {
+    const checkpoint::Paths paths(path, shape);
     const Recovered found = recover(files, paths, unix_now_ms(), ignore);
     if (!found.damage.empty()) {
         throw Error(Errc::corrupt, "damaged", "what was restored is damaged")

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <filesystem>
@@ -58,14 +59,20 @@ std::string why_unreachable(const Target& target, const std::string& why) {
         target.name(), why);
 }
 
-void send(HTTPClientSession& session, const std::string& method, const std::string& target,
-          std::string_view body, const Fields& fields) {
+Poco::Net::HTTPRequest request_for(const HTTPClientSession& session, const std::string& method,
+                                   const std::string& target, const Fields& fields) {
     Poco::Net::HTTPRequest request(method, target, Poco::Net::HTTPMessage::HTTP_1_1);
     if (session.getHost().empty()) request.setHost("localhost");
     for (const auto& [name, value] : fields) request.set(name, value);
     if (const char* token = std::getenv("LARDER_TOKEN"); token != nullptr && *token != '\0') {
         request.set("Authorization", std::string("Bearer ") + token);
     }
+    return request;
+}
+
+void send(HTTPClientSession& session, const std::string& method, const std::string& target,
+          std::string_view body, const Fields& fields) {
+    Poco::Net::HTTPRequest request = request_for(session, method, target, fields);
     if (!body.empty() || method == "PUT" || method == "POST") {
         request.setContentLength64(static_cast<Poco::Int64>(body.size()));
         if (!request.has("Content-Type")) request.setContentType("application/json");
@@ -183,6 +190,38 @@ Answer Client::demand(const std::string& method, const std::string& target, std:
     Answer answer = ask(method, target, body, fields);
     if (!answer.is_good()) throw Refused(answer);
     return answer;
+}
+
+Answer Client::upload(const std::string& method, const std::string& target, std::istream& bytes,
+                      std::uint64_t size, const Fields& fields,
+                      const std::function<void(std::string_view)>& sent) const {
+    try {
+        const auto session = connect(target_);
+        Poco::Net::HTTPRequest request = request_for(*session, method, target, fields);
+        request.setContentLength64(static_cast<Poco::Int64>(size));
+        std::ostream& out = session->sendRequest(request);
+        std::array<char, 65536> block{};
+        std::uint64_t left = size;
+        while (left > 0 && out) {
+            const auto wanted = static_cast<std::streamsize>(
+                std::min<std::uint64_t>(left, static_cast<std::uint64_t>(block.size())));
+            bytes.read(block.data(), wanted);
+            if (bytes.gcount() != wanted) throw std::runtime_error("it ends before its size");
+            out.write(block.data(), wanted);
+            left -= static_cast<std::uint64_t>(wanted);
+            sent({block.data(), static_cast<std::size_t>(wanted)});
+        }
+        out.flush();
+        // A refusal may have come before the last byte was taken: it is worth more than the cut.
+        Poco::Net::HTTPResponse response;
+        std::istream& in = session->receiveResponse(response);
+        Answer answer = head_of(response);
+        read_body(in, response, answer);
+        if (!answer.is_good()) throw Refused(answer);
+        return answer;
+    } catch (const Poco::Exception& error) {
+        throw Unreachable(why_unreachable(target_, error.displayText()));
+    }
 }
 
 Poco::JSON::Object::Ptr Client::object(const std::string& method, const std::string& target) const {

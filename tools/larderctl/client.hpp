@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <iosfwd>
 #include <map>
 #include <string>
 #include <string_view>
@@ -77,6 +78,11 @@ public:
     // As ask(), but throws Refused unless the status is 2xx.
     Answer demand(const std::string& method, const std::string& target, std::string_view body = {},
                   const Fields& fields = {}) const;
+    // demand() with a body of `size` bytes that comes from `bytes` as it is sent; `sent` is told of
+    // bytes gone so far. Throws std::runtime_error where `bytes` ends before.
+    Answer upload(const std::string& method, const std::string& target, std::istream& bytes,
+                  std::uint64_t size, const Fields& fields,
+                  const std::function<void(std::string_view)>& sent) const;
     // demand(), read as a JSON object.
     Poco::JSON::Object::Ptr object(const std::string& method, const std::string& target) const;
     // Every item of a list, over all its pages; `target` has no query, or one that ends in '&'.

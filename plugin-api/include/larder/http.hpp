@@ -44,7 +44,7 @@ public:
 // Valid until the handler returns. A prompt handler copies what its later answer needs.
 class Request {
 public:
-    virtual Method method() const noexcept = 0;            // get for a HEAD: the host cuts the body
+    virtual Method method() const noexcept = 0;            // as sent: a HEAD comes to GET's handler
     virtual std::string_view target() const noexcept = 0;  // path and query as sent
     // The value of `{name}` in the route's pattern, percent-decoded once; empty if there is none.
     virtual std::string_view param(std::string_view name) const = 0;

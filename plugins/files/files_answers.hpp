@@ -1,0 +1,26 @@
+// What the routes of files have in common: JSON answers, refusals with a status that Errc has not,
+// work that goes to a worker. Knows no store.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "files_record.hpp"
+#include "files_store.hpp"
+#include "larder/host.hpp"
+#include "larder/http.hpp"
+
+namespace larder::files {
+
+Response json_answer(int status, std::string body);
+// A problem document (RFC 9457) for a status beyond those of Errc: 416, 460.
+Response problem_answer(std::string_view request_id, int status, std::string_view slug,
+                        std::string_view title, std::string_view detail);
+Sender sender_of(const Request& request);
+Error overloaded();
+// `{"files":[…]}`, or the record alone where there is one; 201.
+Response created_answer(const std::vector<Record>& records);
+
+}  // namespace larder::files

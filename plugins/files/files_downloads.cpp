@@ -1,0 +1,170 @@
+// A file that is open already is answered on the reactor; any other is opened by a worker first.
+#include "files_downloads.hpp"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <random>
+#include <utility>
+
+#include "files_answers.hpp"
+#include "files_name.hpp"
+#include "files_range.hpp"
+#include "files_route_texts.hpp"
+#include "larder/conditional.hpp"
+#include "larder/time.hpp"
+#include "storage-kit/json.hpp"
+#include "storage-kit/query.hpp"
+
+namespace larder::files {
+namespace {
+
+std::string random_boundary() {
+    std::random_device source;
+    std::string text = "larder-";
+    for (int i = 0; i < 4; ++i) text += fmt::format("{:08x}", source());
+    return text;
+}
+
+void set_header(Headers& headers, std::string_view name, std::string value) {
+    for (auto& [known, text] : headers) {
+        if (known != name) continue;
+        text = std::move(value);
+        return;
+    }
+    headers.emplace_back(name, std::move(value));
+}
+
+std::optional<std::string> header_of(const Request& request, std::string_view name) {
+    const auto value = request.header(name);
+    return value ? std::optional<std::string>(*value) : std::nullopt;
+}
+
+}  // namespace
+
+// What was asked, kept beyond the request.
+struct DownloadRoutes::Ask {
+    explicit Ask(const Request& request)
+        : head(request.method() == Method::head),
+          is_inline(storage::flag_of(request, "inline")),
+          wanted(Preconditions::of(request)) {
+        if (!wanted.if_none_match) if_modified_since = header_of(request, "If-Modified-Since");
+        if (head) return;  // RFC 9110 §14.2: Range is GET's alone
+        range = header_of(request, "Range");
+        if (range) if_range = header_of(request, "If-Range");
+        if (range) request_id = request.id();
+    }
+
+    bool head, is_inline;
+    Preconditions wanted;
+    std::optional<std::string> if_modified_since, range, if_range;
+    std::string request_id;
+};
+
+DownloadRoutes::DownloadRoutes(Files& files) : files_(files), boundary_(random_boundary()) {}
+
+void DownloadRoutes::declare(Routes& routes) {
+    routes.prompt({.method = Method::get,
+                   .pattern = "/api/files/{filename}",
+                   .permission = Permission::read,
+                   .summary = "The bytes of a file, all of them or ranges",
+                   .queries = "inline",
+                   .parameters = kDownloadParameters,
+                   .answers = "200 */*; 206 */*",
+                   .answer_headers = kDownloadHeaders,
+                   .problems = kDownloadProblems},
+                  [this](const Request& request, Reply reply) { get(request, std::move(reply)); });
+}
+
+void DownloadRoutes::get(const Request& request, Reply reply) {
+    const std::string_view filename = request.param("filename");
+    Ask ask(request);
+    if (const OpenFilePtr file = files_.find_open(filename)) {
+        return std::move(reply).send(answer(ask, *file));
+    }
+    const EntryPtr entry = files_.find(filename);
+    const auto held = std::make_shared<Reply>(std::move(reply));
+    const bool posted = files_.host().workers().post([this, held, entry, ask = std::move(ask)] {
+        try {
+            std::move(*held).send(answer(ask, *files_.open(entry)));
+        } catch (const Error& error) {
+            std::move(*held).fail(error);
+        }
+    });
+    if (!posted) throw overloaded();
+}
+
+Response DownloadRoutes::answer(const Ask& ask, const OpenFile& file) {
+    const Record& record = file.entry->record;
+    const std::string& etag = file.headers[2].second;
+    const std::int64_t modified = record.uploaded_ms / 1000;
+    Response response;
+    const std::string_view failing = ask.wanted.failing(etag, modified);
+    if (failing == "if-none-match") {
+        response.status = 304;
+    } else if (!failing.empty()) {
+        throw Error(Errc::precondition_failed, "precondition-failed",
+                    fmt::format("{} does not hold for the file", failing))
+            .with("condition", storage::json::quoted(failing));
+    }
+    if (ask.if_modified_since) {
+        const auto since = parse_http_date(*ask.if_modified_since);
+        if (since && modified <= *since) response.status = 304;
+    }
+    if (response.status == 304) {
+        response.headers.assign(file.headers.begin() + 2, file.headers.end());
+        return response;
+    }
+    response.headers.reserve(file.headers.size() + 2);
+    response.headers = file.headers;
+    if (ask.is_inline) {
+        set_header(response.headers, "Content-Disposition",
+                   content_disposition("inline", record.original_name));
+        response.headers.emplace_back("X-Content-Type-Options", "nosniff");
+        response.headers.emplace_back("Content-Security-Policy", "default-src 'none'; sandbox");
+    }
+    Ranges ranges;
+    // A date in If-Range must be the very one (§13.1.5); an entity tag the strong one.
+    const bool in_time =
+        !ask.if_range || *ask.if_range == etag || *ask.if_range == file.headers[4].second;
+    if (ask.range && in_time) ranges = parse_ranges(*ask.range, record.size);
+    if (ranges.kind == Ranges::Kind::unsatisfiable) {
+        response = problem_answer(ask.request_id, 416, "range-not-satisfiable",
+                                  "Range Not Satisfiable", "no range asked for lies in the file");
+        response.headers.emplace_back("Content-Range", fmt::format("bytes */{}", record.size));
+        return response;
+    }
+    const bool whole = ranges.kind == Ranges::Kind::whole;
+    if (!ask.head && (whole || ranges.parts.front().first == 0)) {
+        files_.catalog().count_download(*file.entry, unix_now_ms());
+        files_.downloads().add();
+    }
+    if (!whole) return parts(file, std::move(response), ranges.parts);
+    if (record.size > 0) response.body = FileRegion{file.file, 0, record.size};
+    if (record.size == 0) response.body = std::string();
+    return response;
+}
+
+Response DownloadRoutes::parts(const OpenFile& file, Response response,
+                               const std::vector<ByteRange>& ranges) {
+    const Record& record = file.entry->record;
+    response.status = 206;
+    if (ranges.size() == 1) {
+        response.headers.emplace_back("Content-Range", content_range(ranges.front(), record.size));
+        response.body = FileRegion{file.file, ranges.front().first, ranges.front().length};
+        return response;
+    }
+    set_header(response.headers, "Content-Type", "multipart/byteranges; boundary=" + boundary_);
+    Segments segments;
+    for (const ByteRange& range : ranges) {
+        segments.emplace_back(fmt::format("{}--{}\r\nContent-Type: {}\r\nContent-Range: {}\r\n\r\n",
+                                          segments.empty() ? "" : "\r\n", boundary_,
+                                          record.mime_type, content_range(range, record.size)));
+        segments.emplace_back(FileRegion{file.file, range.first, range.length});
+    }
+    segments.emplace_back(fmt::format("\r\n--{}--\r\n", boundary_));
+    response.body = std::move(segments);
+    return response;
+}
+
+}  // namespace larder::files
