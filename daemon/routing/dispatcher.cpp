@@ -6,6 +6,7 @@
 #include <array>
 
 #include "http/problem.hpp"
+#include "routing/rate_headers.hpp"
 #include "routing/upload_session.hpp"
 
 namespace larder::routing {
@@ -80,6 +81,15 @@ Response from_refusal(const access::Refusal& refusal, std::string_view id) {
     return response;
 }
 
+// Takes the request from its caller's limit; throws when that is spent. What is open to all, by
+// which the daemon is watched, is not counted, nor is its admin on a Unix socket.
+RateVerdict take_from_limit(const View& view, const http::Peer& peer, Permission wanted) {
+    if (view.limiter == nullptr || wanted == Permission::open || peer.local) return {};
+    const RateVerdict verdict = view.limiter->judge(peer.address, view.access->principal(peer));
+    if (verdict.allowed) return verdict;
+    throw limit_spent(verdict);
+}
+
 http::BodyPlan answered(http::Exchange& exchange, Response response) {
     exchange.answer(std::move(response));
     return {http::BodyPlan::Kind::answered, 0, nullptr, true};
@@ -130,6 +140,7 @@ http::BodyPlan Dispatcher::route(const std::shared_ptr<http::Exchange>& exchange
     if (const auto refusal = view.access->judge_credentials(peer, wanted)) {
         return answered(*exchange, from_refusal(*refusal, exchange->id()));
     }
+    const RateVerdict limit = take_from_limit(view, peer, wanted);
     if (off != nullptr) {
         throw Error(Errc::unavailable, off->slug, off->reason)
             .with("reason", http::json_quoted(off->reason));
@@ -147,6 +158,7 @@ http::BodyPlan Dispatcher::route(const std::shared_ptr<http::Exchange>& exchange
     const bool trusted = !view.access->judge_credentials(peer, Permission::read);
     auto call =
         std::make_shared<Call>(exchange, view.table, match, view.access->principal(peer), trusted);
+    call->tell_limit(limit);
     exchange->attachment = call;
     return begin_call(call, match);
 }

@@ -54,7 +54,8 @@ std::string FillToken::text() const {
 
 std::optional<FillToken> FillToken::of(std::string_view text) {
     FillToken token;
-    if (text.size() > 100 || text.ends_with('-') || !take_hex(text, token.daemon) || !take_hex(text, token.number)) {
+    if (text.size() > 100 || text.ends_with('-') || !take_hex(text, token.daemon) ||
+        !take_hex(text, token.number)) {
         return std::nullopt;
     }
     if (text.empty()) return token;

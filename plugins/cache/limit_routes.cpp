@@ -67,10 +67,12 @@ std::optional<Limit> limit_of_setting(std::string_view text) {
 void OwnLimit::set(std::optional<Limit> limit) {
     const std::scoped_lock lock(mutex_);
     limit_ = limit;
+    is_set_.store(limit.has_value(), std::memory_order_release);
 }
 
 RateVerdict OwnLimit::judge(std::string_view address, std::string_view principal) noexcept {
     RateVerdict verdict;
+    if (!is_set_.load(std::memory_order_acquire)) return verdict;
     try {
         std::optional<Limit> limit;
         {

@@ -2,6 +2,7 @@
 // larder.ratelimit/1). How much is left is limits.hpp's.
 #pragma once
 
+#include <atomic>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -28,7 +29,8 @@ public:
 
 private:
     MemoryLimits& limits_;
-    mutable std::mutex mutex_;
+    std::atomic<bool> is_set_{false};  // so that no limit costs nothing
+    std::mutex mutex_;
     std::optional<Limit> limit_;  // guarded by mutex_
 };
 

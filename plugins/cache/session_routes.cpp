@@ -10,6 +10,7 @@
 
 #include "cache_answers.hpp"
 #include "cache_route_texts.hpp"
+#include "larder/secrets.hpp"
 #include "larder/time.hpp"
 #include "storage-kit/digest.hpp"
 #include "storage-kit/json.hpp"
@@ -23,7 +24,6 @@ namespace {
 namespace json = storage::json;
 
 constexpr std::size_t kMaxUser = 256, kMaxData = 16U << 10U, kIdBytes = 32;
-constexpr std::string_view kIdBegins = "larder_session_";  // by which the access log knows one
 constexpr std::string_view kCursor = "cache.sessions";
 constexpr double kMostSeconds = 315'576'000;  // ten years
 
@@ -34,7 +34,7 @@ std::string new_id() {
         const ssize_t more = ::getrandom(random.data() + got, random.size() - got, 0);
         if (more > 0) got += static_cast<std::size_t>(more);
     }
-    return std::string(kIdBegins) + storage::Sha256::hex(random);
+    return std::string(kSessionIdBegins) + storage::Sha256::hex(random);
 }
 
 std::string hash_of_id(std::string_view id) {

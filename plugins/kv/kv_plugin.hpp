@@ -11,10 +11,11 @@
 #include "larder/plugin.hpp"
 #include "larder/snapshot.hpp"
 #include "larder/usage.hpp"
+#include "larder/warming.hpp"
 
 namespace larder::kv {
 
-class KvPlugin final : public Plugin, public Usage, public Snapshotable {
+class KvPlugin final : public Plugin, public Usage, public Snapshotable, public WarmSource {
 public:
     explicit KvPlugin(Host& host) : host_(host) {}
 
@@ -25,6 +26,9 @@ public:
     void* extension(std::string_view id) noexcept override;
 
     void measure(UsageSink& sink) override;
+
+    // A bucket that is readable and small enough to be cached.
+    void give(std::string_view what, std::size_t most, WarmSink& sink) override;
 
     void hold(bool on) noexcept override;
     std::unique_ptr<Moment> pin() override;
