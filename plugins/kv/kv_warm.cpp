@@ -18,7 +18,7 @@ void KvPlugin::give(std::string_view what, std::size_t /*most*/, WarmSink& sink)
         storage::json::append_quoted(json, document->key);
         json.append(":").append(document->value);
     }
-    sink.take(what, json + "}");
+    if (json.size() > 1) sink.take(what, json + "}");
 }
 
 }  // namespace larder::kv

@@ -84,6 +84,7 @@ struct Command {
 std::vector<Command> daemon_commands();
 std::vector<Command> offline_commands();
 std::vector<Command> kv_commands();
+std::vector<Command> cache_commands();
 std::vector<Command> file_commands();
 std::vector<Command> metrics_commands();
 
