@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,6 +49,7 @@ void RedisServer::start() {
     arguments.push_back(nullptr);
     pid_ = fork();
     if (pid_ == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that aborts leaves none behind
         const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
         dup2(null, STDOUT_FILENO);
         dup2(null, STDERR_FILENO);
@@ -72,9 +74,14 @@ void RedisServer::kill() {
     pid_ = -1;
 }
 
-void RedisServer::pause() const { ::kill(pid_, SIGSTOP); }
+// A pid of -1 would mean every process there is.
+void RedisServer::pause() const {
+    if (pid_ > 0) ::kill(pid_, SIGSTOP);
+}
 
-void RedisServer::resume() const { ::kill(pid_, SIGCONT); }
+void RedisServer::resume() const {
+    if (pid_ > 0) ::kill(pid_, SIGCONT);
+}
 
 std::string RedisServer::command(const std::vector<std::string>& words) const {
     std::vector<std::string> all = {"redis-cli", "-p", std::to_string(port_)};
