@@ -57,7 +57,8 @@ std::optional<std::int64_t> take_local(std::string_view& text, char between) {
         for (; digits < 3; ++digits) ms *= 10;
     }
     const auto days = std::chrono::sys_days(date).time_since_epoch().count();
-    return ((std::int64_t{days} * 24 + hour) * 60 + minute) * 60'000 + second * 1000 + ms;
+    return ((std::int64_t{days} * 24 + hour) * 60 + minute) * 60'000 + std::int64_t{1000} * second +
+           ms;
 }
 
 }  // namespace
@@ -73,7 +74,8 @@ std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
     if (!take(text, ':')) return std::nullopt;
     const int minutes = take_digits(text, 2);
     if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return std::nullopt;
-    return *local - sign * (hours * 60 + minutes) * std::int64_t{60'000};
+    const std::int64_t offset = std::int64_t{60} * hours + minutes;
+    return *local - sign * offset * 60'000;
 }
 
 std::string sql_time(std::int64_t unix_ms) {

@@ -205,8 +205,8 @@ def drill(options, folder):
     daemon = Daemon(options.larderd, os.path.join(folder, "data"),
                     {"LARDER_DAEMON_PLUGIN_DIRS": plugins, "LARDER_ONE_ENABLED": "true",
                      "LARDER_TWO_ENABLED": "true", "LARDER_DAEMON_ACCESS_LOG": "false",
-                     # What kv remembers of its changes would pass for growth.
-                     "LARDER_KV_WATCH_HISTORY": "64KiB"})
+                     # What they remember of changes and requests would pass for growth.
+                     "LARDER_KV_WATCH_HISTORY": "64KiB", "LARDER_METRICS_ENABLED": "false"})
     try:
         kv = KvWork()
         seed = Client(daemon.port)
