@@ -8,7 +8,9 @@
 #include "larder/http.hpp"
 #include "larder/insight.hpp"
 #include "larder/plugin.hpp"
+#include "larder/rate_limit.hpp"
 #include "larder/usage.hpp"
+#include "larder/warming.hpp"
 
 extern "C" __attribute__((visibility("default"))) void larder_contract_layout(
     const larder::AbiStamp&, larder::Plugin&, const larder::PluginEntry&, larder::Host&,
@@ -21,4 +23,5 @@ extern "C" __attribute__((visibility("default"))) void larder_contract_layout(
     larder::Usage&, larder::UsageSink&, larder::Snapshotable&, larder::SnapshotSink&,
     larder::Moment&, larder::Snapshot&, larder::Maintenance&, const larder::SwapItem&,
     const larder::CleanupRequest&, larder::CleanupSink&, larder::Cleanable&, larder::Insight&,
-    const larder::RequestSeries&, const larder::RequestSample&, const larder::DaemonFacts&) {}
+    const larder::RequestSeries&, const larder::RequestSample&, const larder::DaemonFacts&,
+    larder::RateLimiter&, larder::WarmSource&, larder::WarmSink&) {}
