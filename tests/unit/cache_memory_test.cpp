@@ -42,6 +42,13 @@ bool has(Memory& memory, const std::string& key) {
     return memory.get(hash_of(key), key) != nullptr;
 }
 
+// Sanitizers bring an allocator of their own, of which mallinfo2() knows nothing.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kCountsMemory = false;
+#else
+constexpr bool kCountsMemory = true;
+#endif
+
 // Keys of a Zipf distribution, by inversion over a table.
 class Zipf {
 public:
@@ -129,8 +136,10 @@ public:
             const double taken = static_cast<double>(after.uordblks + after.hblkhd) -
                                  static_cast<double>(before.uordblks + before.hblkhd);
             const double share = taken / static_cast<double>(kBudget);
-            CPPUNIT_ASSERT_MESSAGE(fmt::format("{} bytes: {:.3f} of the budget", size, share),
-                                   share < 1.05 && share > 0.75);
+            if (kCountsMemory) {
+                CPPUNIT_ASSERT_MESSAGE(fmt::format("{} bytes: {:.3f} of the budget", size, share),
+                                       share < 1.05 && share > 0.75);
+            }
             CPPUNIT_ASSERT(memory.facts().bytes <= kBudget);
             CPPUNIT_ASSERT(memory.facts().evictions.size + memory.facts().evictions.rejected > 0);
         }
