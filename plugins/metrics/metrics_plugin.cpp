@@ -1,11 +1,10 @@
 #include "metrics_plugin.hpp"
 
 #include <array>
-#include <filesystem>
-#include <system_error>
 
 #include "larder/export.hpp"
 #include "metrics_snapshot.hpp"
+#include "storage-kit/file_system.hpp"
 
 namespace larder::metrics {
 
@@ -40,16 +39,9 @@ void* MetricsPlugin::extension(std::string_view id) noexcept {
 }
 
 void MetricsPlugin::measure(UsageSink& sink) {
-    std::uint64_t bytes = 0;
-    std::error_code fault;
     const std::string folder = std::string(host_.data_directory()) + "/programs/db";
-    for (const auto& entry : std::filesystem::directory_iterator(folder, fault)) {
-        std::error_code gone;
-        const auto size = entry.file_size(gone);
-        if (!gone) bytes += size;
-    }
     sink.section("databases");
-    sink.count("size", bytes);
+    sink.count("size", storage::bytes_below(folder));
 }
 
 void MetricsPlugin::hold(bool on) noexcept { core_->hold(on); }

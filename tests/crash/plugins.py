@@ -10,12 +10,11 @@ and descriptors must not grow.
 import argparse
 import json
 import os
-import shutil
 import sys
-import tempfile
 import threading
 import time
 
+import whole
 from daemon import Client, Cut, Daemon, Failed
 
 THREADS = 8
@@ -237,20 +236,8 @@ def main():
     arguments.add_argument("--sanitized", action="store_true",
                            help="a sanitizer's own memory grows: judge all but that")
     options = arguments.parse_args()
-    folder = tempfile.mkdtemp(prefix="larder-plugins-")
     print(f"plugins: {options.count} cycles", flush=True)
-    try:
-        drill(options, folder)
-    except Failed as error:
-        print(f"FAILED: {error}\n  the folder is kept: {folder}")
-        return 1
-    except KeyboardInterrupt:
-        shutil.rmtree(folder, ignore_errors=True)
-        print("stopped by hand: nothing is proved")
-        return 130
-    shutil.rmtree(folder)
-    print("1 passed, 0 failed")
-    return 0
+    return whole.run("plugins", lambda folder: drill(options, folder))
 
 
 if __name__ == "__main__":
