@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <utility>
 
 #include "redis_scripts.hpp"
 
@@ -36,7 +37,7 @@ Verdict MemoryLimits::take(const std::string& key, const Limit& limit) {
         if (found != part.full_at.end()) {
             found->second = full_at;
         } else if (limit.cost > 0) {
-            if (part.full_at.size() >= kMostKeys) make_room(part, now);
+            if (part.full_at.size() >= kMostKeys) make_room(part);
             part.full_at.emplace(key, full_at);
         }
     }
@@ -48,17 +49,20 @@ Verdict MemoryLimits::take(const std::string& key, const Limit& limit) {
     return verdict;
 }
 
-// What is whole again goes; where nothing is, the one of a few that is nearest to it.
-void MemoryLimits::make_room(Part& part, double now) {
-    std::erase_if(part.full_at, [now](const auto& one) { return one.second <= now; });
-    if (part.full_at.size() < kMostKeys) return;
-    constexpr int kLookAt = 64;
-    auto nearest = part.full_at.begin();
-    auto one = part.full_at.begin();
-    for (int i = 0; i < kLookAt && one != part.full_at.end(); ++i, ++one) {
-        if (one->second < nearest->second) nearest = one;
+// Of a few, the one that is nearest to whole goes: a look at all of them would hold up whoever
+// asks, which may be an I/O thread. Where one round ends the next begins, so that none is spared
+// for good.
+void MemoryLimits::make_room(Part& part) {
+    constexpr std::size_t kLookAt = 64;
+    auto& all = part.full_at;
+    const std::pair<const std::string, double>* nearest = nullptr;
+    for (std::size_t looked = 0; looked < kLookAt || nearest == nullptr; ++looked) {
+        part.hand = (part.hand + 1) % all.bucket_count();
+        for (auto one = all.begin(part.hand); one != all.end(part.hand); ++one) {
+            if (nearest == nullptr || one->second < nearest->second) nearest = &*one;
+        }
     }
-    part.full_at.erase(nearest);
+    all.erase(all.find(nearest->first));
 }
 
 void MemoryLimits::sweep() {

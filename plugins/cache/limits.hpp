@@ -57,8 +57,9 @@ private:
     struct alignas(64) Part {
         mutable std::mutex mutex;
         std::unordered_map<std::string, double> full_at;  // guarded by mutex
+        std::size_t hand = 0;  // the bucket looked at last; guarded by mutex
     };
-    static void make_room(Part& part, double now);
+    static void make_room(Part& part);  // one key must be there
 
     const Clock clock_;
     std::array<Part, kParts> parts_;
