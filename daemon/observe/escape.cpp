@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+
+#include "larder/secrets.hpp"
 
 namespace larder::observe {
 
@@ -74,6 +77,18 @@ char* put_escaped(char* to, std::string_view text, Blanks blanks) noexcept {
         *to++ = kHex[byte & 15U];
     }
     return to;
+}
+
+void hide_secrets(char* begin, char* end) noexcept {
+    const auto is_word = [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+               c == '%' || c == '_' || c == '-';
+    };
+    for (char* at = begin;;) {
+        at = std::search(at, end, kSessionIdBegins.begin(), kSessionIdBegins.end());
+        if (at == end) return;
+        for (at += kSessionIdBegins.size(); at != end && is_word(*at); ++at) *at = '*';
+    }
 }
 
 }  // namespace larder::observe
