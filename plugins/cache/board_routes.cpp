@@ -6,6 +6,7 @@
 
 #include "cache_answers.hpp"
 #include "cache_route_texts.hpp"
+#include "storage-kit/answers.hpp"
 #include "storage-kit/json.hpp"
 #include "storage-kit/json_members.hpp"
 #include "storage-kit/query.hpp"
@@ -145,7 +146,7 @@ Response BoardRoutes::score(const Request& request) {
         throw json::invalid_field(members.pointer_of("by"), "by or score is missing");
     }
     const Standing standing = boards_.score(name, member, by ? *by : *score, by.has_value());
-    return json_answer(200, standing_json(standing));
+    return storage::json_answer(200, standing_json(standing));
 }
 
 Response BoardRoutes::top(const Request& request) {
@@ -156,13 +157,13 @@ Response BoardRoutes::top(const Request& request) {
          boards_.top(name, count_of(request, "top", kDefaultTop, kMaxTop))) {
         body.append(std::exchange(comma, ",")).append(standing_json(standing));
     }
-    return json_answer(200, body + R"(],"next":null})");
+    return storage::json_answer(200, body + R"(],"next":null})");
 }
 
 Response BoardRoutes::member(const Request& request) {
     const std::string name = name_of(request);
     const auto standing = boards_.find(name, std::string(request.param("member")));
-    if (standing) return json_answer(200, standing_json(*standing));
+    if (standing) return storage::json_answer(200, standing_json(*standing));
     throw Error(Errc::not_found, "member-not-found", "the board has no such member");
 }
 
@@ -174,16 +175,17 @@ Response BoardRoutes::push(const Request& request) {
     const std::string name = name_of(request);
     const std::size_t keep = count_of(request, "keep", kDefaultKeep, kMostKept);
     const auto members = json::Members::of_body(request.body());
-    const auto value = members.value("value");
+    const auto value = members.find("value");  // null is one, too
     members.end();
-    if (!value) throw json::invalid_field(members.pointer_of("value"), "value is missing or null");
+    if (!value) throw json::invalid_field(members.pointer_of("value"), "value is missing");
     const std::string text = json::compact(*value);
     if (text.size() > kMaxValue) {
         throw Error(Errc::too_large, "value-too-large",
                     fmt::format("a value may hold {} bytes", kMaxValue))
             .with("limit", std::to_string(kMaxValue));
     }
-    return json_answer(201, fmt::format(R"({{"length":{}}})", boards_.push(name, text, keep)));
+    return storage::json_answer(201,
+                                fmt::format(R"({{"length":{}}})", boards_.push(name, text, keep)));
 }
 
 Response BoardRoutes::newest(const Request& request) {
@@ -198,7 +200,7 @@ Response BoardRoutes::newest(const Request& request) {
         }
         body.append(std::exchange(comma, ",")).append(value);
     }
-    return json_answer(200, body + R"(],"next":null})");
+    return storage::json_answer(200, body + R"(],"next":null})");
 }
 
 Response BoardRoutes::remove_list(const Request& request) {

@@ -10,14 +10,6 @@
 
 namespace larder::cache {
 
-Response json_answer(int status, std::string body) {
-    Response response;
-    response.status = status;
-    response.headers.emplace_back("Content-Type", "application/json");
-    response.body = std::move(body);
-    return response;
-}
-
 std::optional<std::int64_t> seconds_of(const Request& request, std::string_view name, double least,
                                        double most) {
     const auto text = request.query(name);

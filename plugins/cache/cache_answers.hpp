@@ -21,8 +21,6 @@ void declare(Routes& routes, bool has_redis, const Route& route, Handler handler
     });
 }
 
-Response json_answer(int status, std::string body);
-
 // A query parameter in milliseconds: seconds, fractions too, from `least` to `most`. Throws
 // Error{bad_request, "invalid-parameter"}.
 std::optional<std::int64_t> seconds_of(const Request& request, std::string_view name, double least,

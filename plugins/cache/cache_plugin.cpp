@@ -11,6 +11,7 @@
 #include "cache_route_texts.hpp"
 #include "larder/export.hpp"
 #include "larder/time.hpp"
+#include "storage-kit/answers.hpp"
 #include "storage-kit/json.hpp"
 
 namespace larder::cache {
@@ -171,7 +172,7 @@ void CachePlugin::declare_stats(Routes& routes) {
                    .summary = "Hits and misses of each tier, what is kept, why entries went",
                    .answer_schema = kStatsSchema},
                   [this](const Request&, Reply reply) {
-                      std::move(reply).send(json_answer(200, stats_json()));
+                      std::move(reply).send(storage::json_answer(200, stats_json()));
                   });
     routes.blocking(
         {.method = Method::post,
@@ -185,7 +186,7 @@ void CachePlugin::declare_stats(Routes& routes) {
             for (const std::string& name : warmed.missing) {
                 missing += fmt::format("{}\"{}\"", missing.empty() ? "" : ",", name);
             }
-            return json_answer(
+            return storage::json_answer(
                 200, fmt::format(R"({{"warmed":{},"missing":[{}]}})", warmed.count, missing));
         });
 }

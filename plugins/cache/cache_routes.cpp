@@ -10,6 +10,7 @@
 
 #include "cache_answers.hpp"
 #include "cache_route_texts.hpp"
+#include "storage-kit/answers.hpp"
 #include "storage-kit/json.hpp"
 #include "storage-kit/query.hpp"
 
@@ -318,7 +319,7 @@ Response CacheRoutes::remove(const Request& request) {
 
 Response CacheRoutes::invalidate(const Request& request) {
     const std::uint64_t removed = tiers_.erase(match_of(request));
-    return json_answer(200, fmt::format(R"({{"removed":{}}})", removed));
+    return storage::json_answer(200, fmt::format(R"({{"removed":{}}})", removed));
 }
 
 }  // namespace larder::cache

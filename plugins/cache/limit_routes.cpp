@@ -9,6 +9,7 @@
 
 #include "cache_answers.hpp"
 #include "cache_route_texts.hpp"
+#include "storage-kit/answers.hpp"
 #include "storage-kit/json_members.hpp"
 
 namespace larder::cache {
@@ -144,7 +145,7 @@ Response LimitRoutes::take(const Request& request) {
             .with_header("RateLimit", state)
             .with_header("RateLimit-Policy", policy);
     }
-    Response response = json_answer(
+    Response response = storage::json_answer(
         200,
         fmt::format(R"({{"allowed":true,"remaining":{},"reset":{}}})", verdict.remaining, reset));
     response.headers.emplace_back("RateLimit", state);

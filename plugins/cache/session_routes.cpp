@@ -12,6 +12,7 @@
 #include "cache_route_texts.hpp"
 #include "larder/secrets.hpp"
 #include "larder/time.hpp"
+#include "storage-kit/answers.hpp"
 #include "storage-kit/digest.hpp"
 #include "storage-kit/json.hpp"
 #include "storage-kit/json_members.hpp"
@@ -71,9 +72,9 @@ std::string facts_json(const Session& session) {
 }
 
 Response session_answer(int status, std::string_view id, const Session& session) {
-    Response response =
-        json_answer(status, fmt::format(R"({{"session_id":{},{},"data":{}}})", json::quoted(id),
-                                        facts_json(session), session.data));
+    Response response = storage::json_answer(
+        status, fmt::format(R"({{"session_id":{},{},"data":{}}})", json::quoted(id),
+                            facts_json(session), session.data));
     response.headers.emplace_back("Cache-Control", "no-store");
     return response;
 }
@@ -211,7 +212,7 @@ Response SessionRoutes::list(const Request& request) {
     }
     body += fmt::format(R"(],"next":{}}})",
                         storage::next_json(kCursor, all.size() > limit ? last : ""));
-    return json_answer(200, std::move(body));
+    return storage::json_answer(200, std::move(body));
 }
 
 Response SessionRoutes::end_of(const Request& request) {
@@ -219,7 +220,7 @@ Response SessionRoutes::end_of(const Request& request) {
     if (user.empty()) {
         throw storage::invalid_parameter("user_id", "say whose sessions are to end: user_id");
     }
-    return json_answer(200, fmt::format(R"({{"removed":{}}})", sessions_.end_of(user)));
+    return storage::json_answer(200, fmt::format(R"({{"removed":{}}})", sessions_.end_of(user)));
 }
 
 }  // namespace larder::cache

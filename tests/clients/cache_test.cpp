@@ -284,6 +284,8 @@ public:
                              send("GET", at).body);
         CPPUNIT_ASSERT_EQUAL(std::string(R"({"items":[3],"next":null})"),
                              send("GET", at + "?limit=1").body);
+        CPPUNIT_ASSERT_EQUAL(201, send("POST", at + "?keep=1", "", R"({"value":null})").status);
+        CPPUNIT_ASSERT_EQUAL(std::string(R"({"items":[null],"next":null})"), send("GET", at).body);
         CPPUNIT_ASSERT_EQUAL(std::string("422 invalid-field"), outcome("POST", at, "", "{}"));
         CPPUNIT_ASSERT_EQUAL(std::string("400 invalid-parameter"),
                              outcome("POST", at + "?keep=0", "", R"({"value":1})"));

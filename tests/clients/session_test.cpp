@@ -132,6 +132,8 @@ public:
         send("PATCH", path(made), "", "{");
         send("POST", path(made));
         send("GET", path(made) + "/more");
+        CPPUNIT_ASSERT_EQUAL(
+            200, send("GET", "/api/sessions/%6Carder%5fsession%5F" + id.substr(15)).status);
         send("GET", "/api/cache/" + id);
         send("POST", "/api/plugins/cache/disable");
         send("GET", path(made), "User-Agent: me " + id + "\r\n");
@@ -144,7 +146,7 @@ public:
             CPPUNIT_ASSERT_MESSAGE(file.path().string(), text.find(id) == std::string::npos);
             CPPUNIT_ASSERT(text.find(id.substr(id.size() - 32)) == std::string::npos);
         }
-        CPPUNIT_ASSERT(lines >= 9);
+        CPPUNIT_ASSERT(lines >= 10);
         CPPUNIT_ASSERT(daemon_->log().find(id.substr(id.size() - 32)) == std::string::npos);
     }
 
