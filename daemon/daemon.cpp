@@ -237,8 +237,13 @@ void Daemon::make_supervisor() {
         *choices_);
     restorer_ = std::make_unique<plugin_host::Restorer>(*supervisor_, storage::FileSystem::real(),
                                                         data_directory_, *log_);
+    own_files_ = std::make_unique<plugin_host::OwnFiles>(data_directory_);
     facilities_->maintenance = {
-        [this] { return plugin_host::take_snapshot(supervisor_->lease_powers(kSnapshotable)); },
+        [this] {
+            auto powers = supervisor_->lease_powers(kSnapshotable);
+            powers.push_back({"larderd", static_cast<Snapshotable*>(own_files_.get()), {}});
+            return plugin_host::take_snapshot(std::move(powers));
+        },
         [this](const std::string& caller, const std::vector<SwapItem>& plan) {
             restorer_->carry_out(caller, plan);
         }};

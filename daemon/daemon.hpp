@@ -23,6 +23,7 @@
 #include "observe/log.hpp"
 #include "observe/metrics.hpp"
 #include "plugin_host/facilities.hpp"
+#include "plugin_host/own_files.hpp"
 #include "plugin_host/restorer.hpp"
 #include "plugin_host/supervisor.hpp"
 #include "routing/dispatcher.hpp"
@@ -112,6 +113,7 @@ private:
     std::unique_ptr<routing::Dispatcher> dispatcher_;
     std::unique_ptr<plugin_host::Supervisor> supervisor_;
     std::unique_ptr<plugin_host::Restorer> restorer_;
+    std::unique_ptr<plugin_host::OwnFiles> own_files_;
     std::unique_ptr<http::Server> server_;
     std::unique_ptr<observe::MetricsOwner> own_metrics_;
     std::unique_ptr<admin::AdminRoutes> admin_;
