@@ -223,6 +223,11 @@ void Catalog::commit(const storage::Change& change) {
 }
 
 void Catalog::add(const Record& record, const Manifest& manifest, const std::string& staged_path) {
+    const std::scoped_lock lock(changing_);
+    if (record.is_incremental() && !find(record.parent)) {
+        throw Error(Errc::conflict, "missing-parent",
+                    fmt::format("{}, which it is based on, was deleted meanwhile", record.parent));
+    }
     auto& files = FileSystem::real();
     const std::string path = archive_path(record);
     const std::string listed = manifest_path(record.backup_id);
@@ -249,6 +254,7 @@ void Catalog::update(const Record& record) {
 }
 
 void Catalog::remove(const std::string& id) {
+    const std::scoped_lock lock(changing_);
     auto& files = FileSystem::real();
     const Record record = get(id);
     const auto records = all();
@@ -259,7 +265,9 @@ void Catalog::remove(const std::string& id) {
                     fmt::format("{} is based on it; delete that one first", other.backup_id));
     }
     const bool is_last = std::none_of(records.begin(), records.end(), [&](const Record& other) {
-        return is_other(other) && other.verified_ms != 0;
+        // One of some components is no stand-in for one of all.
+        return is_other(other) && other.verified_ms != 0 &&
+               (record.is_partial || !other.is_partial);
     });
     if (record.verified_ms != 0 && is_last) {
         throw Error(Errc::conflict, "last-verified",

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,7 +46,8 @@ public:
 
     // The changes throw the store's Error, std::system_error. [worker]
 
-    // A finished archive that stands at `staged_path`; takes it over.
+    // A finished archive that stands at `staged_path`; takes it over. Throws Error{conflict,
+    // "missing-parent"} where what it is based on went meanwhile.
     void add(const Record& record, const Manifest& manifest, const std::string& staged_path);
     void update(const Record& record);
     // Throws Error{conflict} "has-dependents", "last-verified".
@@ -61,6 +63,7 @@ private:
     Host& host_;
     const std::string directory_, key_file_;
     storage::Committer committer_;
+    std::mutex changing_;  // held over add() and remove(), which look at other records
     std::unique_ptr<storage::DocumentStore> store_;
 };
 

@@ -98,18 +98,30 @@ Operations::Operations(Host& host) : host_(host) {
 Operations::~Operations() { drain(); }
 
 OperationPtr Operations::begin(std::string kind, std::string backup_id, Work work) {
-    auto operation = std::make_shared<Operation>(std::move(kind), std::move(backup_id));
-    {
-        const std::scoped_lock lock(mutex_);
-        if (ending_ || queue_.size() >= kMostQueued) {
-            throw Error(Errc::unavailable, "overloaded",
-                        "too much work on backups waits already; come again")
-                .with_header("Retry-After", "10");
-        }
-        queue_.push_back({operation, std::move(work)});
-        latest_.push_back(operation);
-        if (latest_.size() > kMostKept) latest_.pop_front();
+    const std::scoped_lock lock(mutex_);
+    return enqueue(std::move(kind), std::move(backup_id), std::move(work));
+}
+
+OperationPtr Operations::begin(std::string kind, const Choose& choose, Work work) {
+    const std::scoped_lock lock(mutex_);
+    std::string id = choose([this](const std::string& taken) {
+        return std::any_of(latest_.begin(), latest_.end(),
+                           [&](const auto& known) { return known->backup_id == taken; });
+    });
+    return enqueue(std::move(kind), std::move(id), std::move(work));
+}
+
+// With mutex_ held.
+OperationPtr Operations::enqueue(std::string kind, std::string backup_id, Work work) {
+    if (ending_ || queue_.size() >= kMostQueued) {
+        throw Error(Errc::unavailable, "overloaded",
+                    "too much work on backups waits already; come again")
+            .with_header("Retry-After", "10");
     }
+    auto operation = std::make_shared<Operation>(std::move(kind), std::move(backup_id));
+    queue_.push_back({operation, std::move(work)});
+    latest_.push_back(operation);
+    if (latest_.size() > kMostKept) latest_.pop_front();
     changed_.notify_all();
     return operation;
 }

@@ -73,6 +73,9 @@ public:
 
     // Throws Error{unavailable, "overloaded"} where too many wait already. [any]
     OperationPtr begin(std::string kind, std::string backup_id, Work work);
+    // The same under an id that `choose` makes and no other that is known has.
+    using Choose = std::function<std::string(const std::function<bool(const std::string&)>& taken)>;
+    OperationPtr begin(std::string kind, const Choose& choose, Work work);
     // The latest of this backup, also some time after it was over; of this kind where one is
     // named. Null: none. [any]
     OperationPtr find(std::string_view backup_id, std::string_view kind = {}) const;
@@ -105,6 +108,7 @@ private:
         Clock::time_point told;
     };
 
+    OperationPtr enqueue(std::string kind, std::string backup_id, Work work);
     void run();
     void carry_out(const Queued& next);
     void tell();

@@ -113,8 +113,7 @@ std::set<std::string> components_of(const Chain& chain) {
     return names;
 }
 
-void check_components(const Chain& chain, const std::vector<std::string>& asked) {
-    const auto known = components_of(chain);
+void refuse_unknown(const std::set<std::string>& known, const std::vector<std::string>& asked) {
     for (std::size_t i = 0; i < asked.size(); ++i) {
         const std::string place = fmt::format("components/{}", i);
         if (!known.contains(asked[i])) {
@@ -182,11 +181,13 @@ class Staging {
 public:
     Staging(std::string data_directory, std::string path)
         : data_(std::move(data_directory)), path_(std::move(path)) {
-        fs::create_directories(absolute());
+        storage::FileSystem::real().make_directory(absolute());
     }
     ~Staging() {
         std::error_code left;
-        if (!fs::exists(data_ + "/.swap.json", left)) fs::remove_all(absolute(), left);
+        if (fs::exists(data_ + "/.swap.json", left)) return;
+        fs::remove_all(absolute(), left);
+        fs::remove(storage::parent_of(absolute()), left);
     }
     Staging(const Staging&) = delete;
     Staging& operator=(const Staging&) = delete;
@@ -251,6 +252,14 @@ std::vector<std::string> component_names(const std::vector<std::string>& asked) 
     return names;
 }
 
+void check_components(const Record& record, const std::vector<std::string>& asked) {
+    std::set<std::string> known(record.components.begin(), record.components.end());
+    if (!record.is_partial) {
+        for (const Owned& owned : kOwned) known.emplace(owned.component);
+    }
+    refuse_unknown(known, asked);
+}
+
 Plan plan_of(const Chain& chain, const std::vector<std::string>& components,
              const std::string& data_directory, const std::string& staging) {
     Plan plan;
@@ -287,7 +296,7 @@ Answered restore_backup(const Site& site, Operation& operation, const Record& re
         if (error.code() == Errc::corrupt) throw not_whole({{record.backup_id, "manifest"}});
         throw;
     }
-    check_components(chain, asked.components);
+    refuse_unknown(components_of(chain), asked.components);
     const Staging staging(site.catalog.data_directory(),
                           fmt::format("{}/.restore/{}", kFolder, unix_now_ms()));
     unpack(site, operation, chain, asked.components, staging.absolute());

@@ -21,6 +21,9 @@ struct Asked {
 // Names of components as a request gives them: "config/" is "config". Throws invalid_field().
 std::vector<std::string> component_names(const std::vector<std::string>& asked);
 
+// As far as the record tells, without reading anything. Throws invalid_field(). [any]
+void check_components(const Record& record, const std::vector<std::string>& asked);
+
 // What goes where, for a chain whose files are unpacked below `staging` (relative to the data
 // directory). Looks at the data directory for what is to go without a successor. [worker]
 struct Plan {

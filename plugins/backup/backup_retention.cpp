@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -44,10 +45,14 @@ void keep_newest_of(std::vector<Decision>& decisions, const std::vector<Record>&
 std::vector<Decision> decide(const std::vector<Record>& records, const Keep& keep) {
     const std::vector<Record> newest_first(records.rbegin(), records.rend());
     std::vector<Decision> decisions;
+    const bool has_whole = std::any_of(records.begin(), records.end(), [](const Record& record) {
+        return record.verified_ms != 0 && !record.is_partial;
+    });
     bool has_verified = false;
     for (const Record& record : newest_first) {
         Decision decision{record.backup_id, false, "no rule keeps it", record.size};
-        if (record.verified_ms != 0 && !has_verified) {
+        const bool counts = record.verified_ms != 0 && !(has_whole && record.is_partial);
+        if (counts && !has_verified) {
             has_verified = true;
             decision.keep = true;
             decision.reason = "the newest verified one";

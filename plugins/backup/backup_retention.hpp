@@ -22,8 +22,8 @@ struct Decision {
     std::uint64_t size = 0;
 };
 
-// `records` oldest first; decisions newest first. The newest verified one stays, and what a kept
-// one is based on. [any]
+// `records` oldest first; decisions newest first. The newest verified one stays, that of all
+// components first, and what a kept one is based on. [any]
 std::vector<Decision> decide(const std::vector<Record>& records, const Keep& keep);
 
 }  // namespace larder::backup

@@ -18,7 +18,6 @@
 #include "backup_route_texts.hpp"
 #include "backup_upkeep.hpp"
 #include "backup_verify.hpp"
-#include "larder/time.hpp"
 #include "storage-kit/json.hpp"
 #include "storage-kit/query.hpp"
 
@@ -240,14 +239,7 @@ void BackupRoutes::progress(const Request& request, Reply reply) {
 
 void BackupRoutes::create(const Request& request, Reply reply) {
     const Wanted wanted = wanted_of(request, site_);
-    std::string id = site_.catalog.free_id(unix_now_ms());
-    const std::string base = id;
-    for (int number = 1; operations_.find(id, "create"); ++number) {
-        id = site_.catalog.free_id(fmt::format("{}-{}", base.substr(0, 24), number));
-    }
-    const OperationPtr operation = operations_.begin(
-        "create", id,
-        [this, wanted](Operation& running) { return make_whole(site_, running, wanted); });
+    const OperationPtr operation = begin_backup(site_, operations_, wanted);
     const auto patience = wait_of(request);
     if (!patience) return std::move(reply).send(accepted(*operation));
     operations_.answer(operation, std::move(reply), patience);
@@ -270,6 +262,7 @@ void BackupRoutes::restore(const Request& request, Reply reply) {
     Asked asked{component_names(body.texts("components")), body.flag("dry_run"),
                 std::string(request.principal()), std::string(request.peer_address()),
                 std::string(request.id())};
+    check_components(record, asked.components);
     const bool is_dry = asked.dry_run;
     const OperationPtr operation = operations_.begin(
         "restore", record.backup_id, [this, id = record.backup_id, asked](Operation& running) {

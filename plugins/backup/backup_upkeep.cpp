@@ -33,10 +33,12 @@ void thin_out(const std::string& folder, std::uint64_t keep) {
     files.sync_directory(folder);
 }
 
-// Only full ones: another place with half a chain would be no help.
+// Only full ones of everything: half of a backup in another place would be no help.
 void copy_to_second(const Site& site, Operation& operation, const Record& record) {
     const Options options = site.options();
-    if (options.second_directory.empty() || record.is_incremental()) return;
+    if (options.second_directory.empty() || record.is_incremental() || record.is_partial) {
+        return;
+    }
     operation.phase("copy");
     try {
         // Never made: where a disk is not mounted, its mount point is no second place.
@@ -84,6 +86,20 @@ Answered make_whole(const Site& site, Operation& operation, const Wanted& wanted
     }
 }
 
+OperationPtr begin_backup(const Site& site, Operations& operations, const Wanted& wanted) {
+    const auto choose = [&site](const std::function<bool(const std::string&)>& is_taken) {
+        std::string id = site.catalog.free_id(unix_now_ms());
+        const std::string base = id.substr(0, backup_id_at(0).size());
+        for (int number = 1; is_taken(id); ++number) {
+            id = site.catalog.free_id(fmt::format("{}-{}", base, number));
+        }
+        return id;
+    };
+    return operations.begin("create", choose, [&site, wanted](Operation& running) {
+        return make_whole(site, running, wanted);
+    });
+}
+
 std::uint64_t carry_out(Catalog& catalog, std::vector<Decision>& decisions) {
     std::uint64_t freed = 0;
     // Newest first, so that what is based on another goes before it.
@@ -125,16 +141,13 @@ void Upkeep::wait(const OperationPtr& operation, JobRun& run) {
 
 void Upkeep::make(JobRun& run) {
     const Options options = site_.options();
-    const std::string id = site_.catalog.free_id(unix_now_ms());
     Wanted wanted;
     wanted.encrypt = options.encrypt;
     wanted.note = "scheduled";
-    wait(operations_.begin(
-             "create", id,
-             [this, wanted](Operation& operation) { return make_whole(site_, operation, wanted); }),
-         run);
+    const OperationPtr making = begin_backup(site_, operations_, wanted);
+    wait(making, run);
     if (options.keep == 0 || run.cancel().cancelled()) return;
-    wait(operations_.begin("cleanup", id,
+    wait(operations_.begin("cleanup", making->backup_id,
                            [this, keep = options.keep](Operation&) {
                                auto decisions = decide(site_.catalog.all(), {keep, 0, 0, 0});
                                carry_out(site_.catalog, decisions);

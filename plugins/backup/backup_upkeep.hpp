@@ -18,6 +18,9 @@ namespace larder::backup {
 // [the operations' thread]
 Answered make_whole(const Site& site, Operation& operation, const Wanted& wanted);
 
+// make_whole() under an id of its own. [any]
+OperationPtr begin_backup(const Site& site, Operations& operations, const Wanted& wanted);
+
 // Removes what is to go; returns the bytes. Those that cannot go stay, and say so. [worker]
 std::uint64_t carry_out(Catalog& catalog, std::vector<Decision>& decisions);
 

@@ -85,5 +85,6 @@ std::vector<Command> daemon_commands();
 std::vector<Command> offline_commands();
 std::vector<Command> kv_commands();
 std::vector<Command> file_commands();
+std::vector<Command> backup_commands();
 
 }  // namespace larder::ctl
