@@ -51,6 +51,10 @@ http::Options front_options(const config::Section& http) {
     return options;
 }
 
+observe::Rotation rotation_of(const config::Section& daemon) {
+    return {daemon.bytes("log_size"), static_cast<std::size_t>(daemon.integer("log_files"))};
+}
+
 bool has_tls(const config::Section& http) { return !http.text("tls_certificate").empty(); }
 
 std::string socket_path(const config::Section& http, const std::string& data_directory) {
@@ -157,6 +161,7 @@ Daemon::Daemon(const config::Sources& sources, bool background)
     }
     const std::size_t reactors = reactors_of(*http);
     http_metrics_ = std::make_unique<observe::HttpMetrics>(reactors);
+    samples_ = std::make_unique<observe::RequestSamples>(reactors);
     unmatched_ = &http_metrics_->series("(no route)", "(any)");
     if (settings->flag("access_log")) open_access_log();
     logs_access_.store(settings->flag("access_log"), std::memory_order_release);
@@ -278,6 +283,7 @@ void Daemon::open_logs(bool background) {
         options.folder = data_directory_ + "/logs";
     }
     options.level = observe::level_of(settings->text("log_level")).value_or(Level::info);
+    options.rotation = rotation_of(*settings);
     log_writer_ = std::make_unique<observe::LogWriter>(options);
     poco_log_ = std::make_unique<observe::PocoLink>(*log_writer_);
     log_ = &log_for("larderd");
@@ -296,7 +302,8 @@ void Daemon::open_access_log() {
     if (access_log_) return;
     access_log_ = std::make_unique<observe::AccessLog>(
         data_directory_ + "/logs/access.log", reactors_of(*configuration().section("http")),
-        observe::logger_for(*log_writer_, "access"));
+        observe::logger_for(*log_writer_, "access"),
+        rotation_of(*configuration().section("daemon")));
 }
 
 void Daemon::listen() {
@@ -332,6 +339,10 @@ void Daemon::start() {
     const auto own = routes.take();
     const std::vector<routing::EndpointPtr> own_endpoints(own.begin(), own.end());
     collect_values();
+    insight_ = std::make_unique<admin::DaemonInsight>(
+        admin::InsightSources{*http_metrics_, *samples_, *server_, *supervisor_,
+                              facilities_->alerts, data_directory_, kVersion, unix_now_ms()});
+    services_.offer(kInsight, insight_.get(), own_);
     supervisor_->take(libraries_);
     supervisor_->publish_to(
         [this](std::shared_ptr<const routing::RouteTable> table) { set_table(std::move(table)); },
@@ -398,6 +409,27 @@ void Daemon::collect_values() {
     own_metrics_->collect(observe::collect_process);
     own_metrics_->collect([this](observe::Exposition& page) { http_metrics_->collect(page); });
     own_metrics_->collect([this](observe::Exposition& page) { facilities_->collect(page); });
+    own_metrics_->collect([this](observe::Exposition& page) {
+        page.gauge("larder_build_info", "Constant 1, with what was built.",
+                   observe::label("version", kVersion) + "," +
+                       observe::label("compiler", "g++ " __VERSION__) + "," +
+                       observe::label("api", fmt::format("{}.{}", kApiMajor, kApiMinor)),
+                   1);
+        for (const auto& plugin : supervisor_->status()) {
+            const std::string name = observe::label("plugin", plugin.name);
+            const std::string_view state = plugin_host::state_word(plugin.standing.state);
+            page.gauge("larder_plugin_up", "Whether the plugin serves.", name,
+                       plugin_host::serves(plugin.standing.state) ? 1 : 0);
+            page.gauge("larder_plugin_info", "Constant 1, with how the plugin stands.",
+                       name + "," + observe::label("state", state) + "," +
+                           observe::label("version", plugin.library->entry == nullptr
+                                                         ? ""
+                                                         : plugin.library->entry->version),
+                       1);
+            page.gauge("larder_plugin_routes", "Routes that the plugin serves.", name,
+                       static_cast<double>(plugin.endpoints.size()));
+        }
+    });
     own_metrics_->collect([this](observe::Exposition& page) {
         const http::Stats stats = server_->stats();
         page.gauge("larder_connections_open", "Connections open now.", {},
@@ -511,7 +543,7 @@ void Daemon::publish(const http::Ended& ended, const routing::Endpoint* endpoint
     fact.status = ended.status;
     fact.principal = principal;
     fact.peer = ended.peer->address;
-    if (endpoint != nullptr) fact.route = endpoint->route.pattern;
+    if (endpoint != nullptr) fact.route = observe::route_of(*endpoint->series);
     if (ended.exchange != nullptr) {
         fact.method = ended.exchange->head().method;
         fact.request_id = ended.exchange->id();
@@ -519,12 +551,34 @@ void Daemon::publish(const http::Ended& ended, const routing::Endpoint* endpoint
     facilities_->events.publish(fact);
 }
 
+void Daemon::keep_sample(const http::Ended& ended, const observe::RouteSeries& series,
+                         std::size_t reactor, std::uint64_t weight) {
+    RequestSample sample;
+    sample.status = ended.status;
+    sample.time_ms = unix_now_ms();
+    sample.weight = weight;
+    sample.nanoseconds =
+        static_cast<std::uint64_t>(std::max<std::int64_t>(ended.duration.count(), 0));
+    sample.bytes_in = ended.bytes_in;
+    sample.bytes_out = ended.bytes_out;
+    sample.peer = ended.peer->address;
+    if (ended.exchange != nullptr) {
+        sample.user_agent = ended.exchange->head().field("User-Agent").value_or("");
+    }
+    samples_->keep(reactor, series, sample);
+}
+
 void Daemon::observe(const http::Ended& ended, const routing::Endpoint* endpoint,
                      std::string_view principal) {
     const http::Exchange* exchange = ended.exchange;
     const std::size_t reactor = exchange != nullptr ? exchange->reactor() : ended.reactor;
-    http_metrics_->record(endpoint != nullptr ? *endpoint->series : *unmatched_, reactor,
-                          ended.status, ended.duration, ended.bytes_in, ended.bytes_out);
+    observe::RouteSeries& series = endpoint != nullptr ? *endpoint->series : *unmatched_;
+    http_metrics_->record(series, reactor, ended.status, ended.duration, ended.bytes_in,
+                          ended.bytes_out);
+    const std::time_t now = std::time(nullptr);
+    if (const std::uint64_t weight = samples_->draw(reactor, now)) {
+        keep_sample(ended, series, reactor, weight);
+    }
     if (facilities_->events.wanted(EventKind::request_ended)) {
         publish(ended, endpoint, principal);
     }
@@ -535,7 +589,7 @@ void Daemon::observe(const http::Ended& ended, const routing::Endpoint* endpoint
     line.status = ended.status;
     line.bytes = ended.bytes_out;
     line.duration = ended.duration;
-    line.time = std::time(nullptr);
+    line.time = now;
     if (exchange != nullptr) {
         const http::Head& head = exchange->head();
         line.method = head.method;

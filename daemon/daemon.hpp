@@ -11,6 +11,7 @@
 
 #include "access/access.hpp"
 #include "admin/admin_routes.hpp"
+#include "admin/daemon_insight.hpp"
 #include "admin/openapi_route.hpp"
 #include "admin/service_routes.hpp"
 #include "admin/storage_routes.hpp"
@@ -22,6 +23,7 @@
 #include "observe/http_metrics.hpp"
 #include "observe/log.hpp"
 #include "observe/metrics.hpp"
+#include "observe/request_samples.hpp"
 #include "plugin_host/facilities.hpp"
 #include "plugin_host/own_files.hpp"
 #include "plugin_host/restorer.hpp"
@@ -80,6 +82,8 @@ private:
                  std::string_view principal);
     void observe(const http::Ended& ended, const routing::Endpoint* endpoint,
                  std::string_view principal);
+    void keep_sample(const http::Ended& ended, const observe::RouteSeries& series,
+                     std::size_t reactor, std::uint64_t weight);
     Log& log_for(const std::string& source);
 
     const config::Sources sources_;
@@ -103,6 +107,7 @@ private:
     Log* log_ = nullptr;
     observe::Registry metrics_;
     std::unique_ptr<observe::HttpMetrics> http_metrics_;
+    std::unique_ptr<observe::RequestSamples> samples_;
     observe::RouteSeries* unmatched_ = nullptr;
     std::unique_ptr<observe::AccessLog> access_log_;  // made when first wanted, then kept
     std::atomic<bool> logs_access_{false};
@@ -115,6 +120,7 @@ private:
     std::unique_ptr<plugin_host::Restorer> restorer_;
     std::unique_ptr<plugin_host::OwnFiles> own_files_;
     std::unique_ptr<http::Server> server_;
+    std::unique_ptr<admin::DaemonInsight> insight_;
     std::unique_ptr<observe::MetricsOwner> own_metrics_;
     std::unique_ptr<admin::AdminRoutes> admin_;
     std::unique_ptr<admin::OpenApiRoute> openapi_;

@@ -116,6 +116,17 @@ inline constexpr std::string_view kUsageSchema = R"({"type": "object",
         "file_system": {"type": "object", "required": ["size", "free", "available"]}},
     "additionalProperties": {"type": "object"}})";
 
+inline constexpr std::string_view kCleanupSchema = R"({"type": "object", "properties": {
+    "older_than_days": {"type": "number"}, "only_never_downloaded": {"type": "boolean"},
+    "metrics_older_than_days": {"type": "number"}, "keep_backups": {"type": "integer"},
+    "dry_run": {"type": "boolean"}}})";
+inline constexpr std::string_view kCleanedSchema = R"({"type": "object",
+    "required": ["dry_run", "removed", "count", "bytes_freed"],
+    "properties": {"dry_run": {"type": "boolean"}, "count": {"type": "integer"},
+        "bytes_freed": {"type": "integer"},
+        "removed": {"type": "array", "items": {"type": "object",
+            "required": ["kind", "name", "size"]}}}})";
+
 // ---- jobs and alerts
 
 inline constexpr std::string_view kJobListSchema =

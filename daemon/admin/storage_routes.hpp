@@ -1,13 +1,17 @@
-// How much is stored: GET /api/storage/usage, put together of what each plugin says of itself and
-// what the file system says. Not the plugins' own figures.
+// How much is stored, and room made: GET /api/storage/usage and POST /api/storage/cleanup, put
+// together of what each plugin says and does. Not the plugins' own figures and rules.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "larder/http.hpp"
 #include "plugin_host/supervisor.hpp"
 
 namespace larder::admin {
+
+// What the files below a folder hold; what goes away meanwhile is passed over. [worker]
+std::uint64_t bytes_below(const std::string& folder);
 
 class StorageRoutes {
 public:
@@ -19,6 +23,7 @@ public:
 
 private:
     Response usage(const Request& request) const;
+    Response clean(const Request& request) const;
 
     const plugin_host::Supervisor& plugins_;
     const std::string data_directory_;

@@ -47,6 +47,10 @@ constexpr Setting kDaemon[] = {
      false, false},
     {"access_log", "flag", "true", nullptr, nullptr,
      "Write a line for each request to logs/access.log in the data folder.", true, false},
+    {"log_size", "bytes", "64MiB", "4KiB", "1TiB",
+     "How large a file in logs/ grows before it is numbered and begun anew.", false, false},
+    {"log_files", "integer", "5", "0", "1000",
+     "How many numbered ones of each are kept: app.log.1, app.log.2 and so on.", false, false},
     {"time_zone", "choice:local|utc", "local", nullptr, nullptr,
      "Whose clock the times of day in schedules are of: the machine's zone, or UTC.", false, false},
 };

@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "observe/escape.hpp"
+#include "storage-kit/rotation.hpp"
 
 namespace larder::observe {
 
@@ -86,6 +87,11 @@ int open_log(const std::string& path) noexcept {
     return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
 }
 
+std::uint64_t size_of(int fd) noexcept {
+    struct stat facts {};
+    return ::fstat(fd, &facts) == 0 ? static_cast<std::uint64_t>(facts.st_size) : 0;
+}
+
 // A Log over the function, as Complaint asks for one.
 class LogOf final : public Log {
 public:
@@ -148,8 +154,8 @@ std::string_view AccessLog::Ring::format(const AccessLine& line) noexcept {
     return {scratch.data(), static_cast<std::size_t>(to - scratch.data())};
 }
 
-AccessLog::AccessLog(std::string path, std::size_t reactors, Logger logger)
-    : path_(std::move(path)), logger_(std::move(logger)) {
+AccessLog::AccessLog(std::string path, std::size_t reactors, Logger logger, Rotation rotation)
+    : path_(std::move(path)), logger_(std::move(logger)), rotation_(rotation) {
     for (std::size_t i = 0; i < reactors; ++i) rings_.push_back(std::make_unique<Ring>());
     const std::string folder = std::filesystem::path(path_).parent_path().string();
     if (!folder.empty()) ::mkdir(folder.c_str(), 0750);  // open() tells what is wrong
@@ -163,6 +169,7 @@ AccessLog::AccessLog(std::string path, std::size_t reactors, Logger logger)
                                  "mode, or set daemon.access_log = false",
                                  path_, why));
     }
+    size_ = size_of(fd_);
     thread_ = std::thread([this] { run(); });
 }
 
@@ -226,6 +233,7 @@ void AccessLog::run() {
         }
         for (const std::unique_ptr<Ring>& ring : rings_) empty(*ring);
         tell_dropped();
+        if (rotation_.at > 0 && size_ >= rotation_.at && !mid_line_) rotate();
         if (anew) open_anew();
         {
             const std::lock_guard lock(mutex_);
@@ -269,6 +277,7 @@ void AccessLog::append(std::string_view lines) {
         written_.fetch_add(lines_in(taken), std::memory_order_relaxed);
         lines.remove_prefix(taken.size());
         mid_line_ = taken.back() != '\n';
+        size_ += taken.size();
         if (std::exchange(failing_, false)) {
             LogOf log(logger_);
             disk_complaint_.relent(log, Level::notice, path_ + " takes lines again");
@@ -311,7 +320,17 @@ void AccessLog::open_anew() {
                         std::generic_category().message(errno)));
     }
     ::close(std::exchange(fd_, fresh));
+    size_ = size_of(fd_);
     torn_ = mid_line_ = false;
+}
+
+// When it fails the file grows on, and it is tried again when it has doubled.
+void AccessLog::rotate() {
+    size_ = 0;
+    const int error = storage::rotate_file(path_, rotation_.keep);
+    if (error == 0) return open_anew();
+    logger_(Level::warning, fmt::format("{} could not be numbered, got '{}'; it grows on", path_,
+                                        std::generic_category().message(error)));
 }
 
 void AccessLog::wait_for_writer(bool anew) {

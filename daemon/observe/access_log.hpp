@@ -41,7 +41,7 @@ public:
 
     // Opens `path` for appending; its folder is made when it is not there. Starts the writer
     // thread. `logger` hears of trouble, thinned. Throws Error{unavailable}.
-    AccessLog(std::string path, std::size_t reactors, Logger logger);
+    AccessLog(std::string path, std::size_t reactors, Logger logger, Rotation rotation = {});
     ~AccessLog();  // writes what is there and ends the thread
     AccessLog(const AccessLog&) = delete;
     AccessLog& operator=(const AccessLog&) = delete;
@@ -67,10 +67,12 @@ private:
     void tell_dropped();
     void wake() noexcept;
     void open_anew();
+    void rotate();
     void wait_for_writer(bool anew);
 
     const std::string path_;
     const Logger logger_;
+    const Rotation rotation_;
     std::vector<std::unique_ptr<Ring>> rings_;
     int wake_fd_ = -1;
     std::atomic<bool> awake_{false};  // the writer was called and has not looked yet
@@ -78,6 +80,7 @@ private:
 
     // the writer thread's own
     int fd_ = -1;
+    std::uint64_t size_ = 0;
     bool mid_line_ = false;  // the last byte written was no line feed
     bool torn_ = false;      // … and the rest of that line is lost: end it before the next
     bool skipping_ = false;  // what comes next is the rest of a line that was given up

@@ -140,8 +140,8 @@ void check_metric(MetricType type, std::string_view name, std::string_view help)
     if (type == MetricType::counter && !total) {
         refuse(fmt::format("expected a counter's name to end in _total, got '{}'", name));
     }
-    for (const std::string_view suffix :
-         {"_total", "_count", "_sum", "_bucket", "_created", "_info"}) {
+    // A gauge may end in _info: a constant 1 whose labels tell something, as everybody has it.
+    for (const std::string_view suffix : {"_total", "_count", "_sum", "_bucket", "_created"}) {
         if (type != MetricType::counter && name.ends_with(suffix)) {
             refuse(fmt::format("'{}' may not end in {}: readers take it for another kind", name,
                                suffix));

@@ -1,8 +1,11 @@
 // Per-reactor cells and their sum.
 #include "observe/http_metrics.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <limits>
+#include <new>
 
 namespace larder::observe {
 
@@ -32,13 +35,42 @@ void add(Number& to, std::uint64_t n) noexcept {
     to.store(to.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
 }
 
+// Durations, finely. A cell gets them with its first request: most routes are never asked on most
+// reactors.
+struct Fine {
+    std::array<Number, DurationBuckets::kCount> buckets{};
+    Number shortest{std::numeric_limits<std::uint64_t>::max()}, longest{0};
+};
+
 struct alignas(64) Cell {
     // slot i counts status[i] - 1; 0 is a free slot; the last slot counts all others
     std::array<std::atomic<std::uint16_t>, kStatuses> status{};
     std::array<Number, kStatuses + 1> count{};
     std::array<Number, kBounds.size() + 1> buckets{};
     Number nanoseconds{0}, bytes_in{0}, bytes_out{0};
+    std::atomic<Fine*> fine{nullptr};
+
+    Cell() = default;
+    Cell(const Cell&) = delete;
+    Cell& operator=(const Cell&) = delete;
+    ~Cell() { delete fine.load(std::memory_order_relaxed); }
 };
+
+void add_finely(Cell& cell, std::uint64_t ns) noexcept {
+    Fine* fine = cell.fine.load(std::memory_order_relaxed);
+    if (fine == nullptr) {
+        fine = new (std::nothrow) Fine;
+        if (fine == nullptr) return;
+        cell.fine.store(fine, std::memory_order_release);
+    }
+    add(fine->buckets[DurationBuckets::index(ns)], 1);
+    if (ns < fine->shortest.load(std::memory_order_relaxed)) {
+        fine->shortest.store(ns, std::memory_order_relaxed);
+    }
+    if (ns > fine->longest.load(std::memory_order_relaxed)) {
+        fine->longest.store(ns, std::memory_order_relaxed);
+    }
+}
 
 std::size_t slot_of(Cell& cell, std::uint16_t status) noexcept {
     const auto mark = static_cast<std::uint16_t>(status + 1);
@@ -58,9 +90,14 @@ std::uint64_t read(const Number& number) noexcept { return number.load(std::memo
 
 class RouteSeries {
 public:
-    explicit RouteSeries(std::size_t reactors) : cells(reactors) {}
+    RouteSeries(std::string_view route_template, std::string_view method_word, std::size_t reactors)
+        : route(route_template), method(method_word), cells(reactors) {}
+    const std::string route, method;
     std::vector<Cell> cells;  // one a reactor; never resized
 };
+
+std::string_view route_of(const RouteSeries& series) noexcept { return series.route; }
+std::string_view method_of(const RouteSeries& series) noexcept { return series.method; }
 
 HttpMetrics::HttpMetrics(std::size_t reactors) : reactors_(reactors) {}
 HttpMetrics::~HttpMetrics() = default;
@@ -69,7 +106,7 @@ RouteSeries& HttpMetrics::series(std::string_view route_template, std::string_vi
     const std::lock_guard lock(mutex_);
     std::unique_ptr<RouteSeries>& found =
         series_[{std::string(route_template), std::string(method)}];
-    if (!found) found = std::make_unique<RouteSeries>(reactors_);
+    if (!found) found = std::make_unique<RouteSeries>(route_template, method, reactors_);
     return *found;
 }
 
@@ -85,6 +122,7 @@ void HttpMetrics::record(RouteSeries& series, std::size_t reactor, int status,
     while (bucket < kBoundsNs.size() && ns > kBoundsNs[bucket]) ++bucket;
     add(cell.buckets[bucket], 1);
     add(cell.nanoseconds, static_cast<std::uint64_t>(ns));
+    add_finely(cell, static_cast<std::uint64_t>(ns));
     if (bytes_in != 0) add(cell.bytes_in, bytes_in);
     if (bytes_out != 0) add(cell.bytes_out, bytes_out);
 }
@@ -118,6 +156,61 @@ void HttpMetrics::collect(Exposition& page) const {
                        buckets, static_cast<double>(nanoseconds) / 1e9);
         page.counter("larder_http_request_bytes_total", "Body bytes of requests.", labels, in);
         page.counter("larder_http_response_bytes_total", "Body bytes of answers.", labels, out);
+    }
+}
+
+namespace {
+
+// One series, its cells added up. Buffers are kept from one series to the next.
+class Sum {
+public:
+    RequestSeries of(const RouteSeries& series) {
+        by_status_.clear();
+        buckets_.fill(0);
+        RequestSeries sum;
+        sum.route = series.route;
+        sum.method = series.method;
+        sum.shortest_ns = std::numeric_limits<std::uint64_t>::max();
+        for (const Cell& cell : series.cells) add_cell(cell, sum);
+        statuses_.clear();
+        for (const auto& [status, count] : by_status_) statuses_.push_back({status, count});
+        sum.statuses = statuses_;
+        sum.buckets = buckets_;
+        return sum;
+    }
+
+private:
+    void add_cell(const Cell& cell, RequestSeries& sum) {
+        const Fine* const fine = cell.fine.load(std::memory_order_acquire);
+        if (fine == nullptr) return;
+        for (std::size_t i = 0; i < buckets_.size(); ++i) buckets_[i] += read(fine->buckets[i]);
+        sum.shortest_ns = std::min(sum.shortest_ns, read(fine->shortest));
+        sum.longest_ns = std::max(sum.longest_ns, read(fine->longest));
+        sum.nanoseconds += read(cell.nanoseconds);
+        sum.bytes_in += read(cell.bytes_in);
+        sum.bytes_out += read(cell.bytes_out);
+        for (std::size_t i = 0; i <= kStatuses; ++i) {
+            const std::uint64_t count = read(cell.count[i]);
+            if (count == 0) continue;
+            // Of the last slot no more is known than that none of the first came.
+            const int mark = i < kStatuses ? cell.status[i].load(std::memory_order_relaxed) : 0;
+            by_status_[std::max(mark - 1, 0)] += count;
+        }
+    }
+
+    std::map<int, std::uint64_t> by_status_;
+    std::vector<StatusCount> statuses_;
+    std::array<std::uint64_t, DurationBuckets::kCount> buckets_{};
+};
+
+}  // namespace
+
+void HttpMetrics::visit(const std::function<void(const RequestSeries&)>& take) const {
+    Sum sum;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, series] : series_) {
+        const RequestSeries told = sum.of(*series);
+        if (!told.statuses.empty()) take(told);
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -16,12 +17,16 @@
 #include <utility>
 #include <vector>
 
+#include "larder/insight.hpp"
 #include "observe/exposition.hpp"
 
 namespace larder::observe {
 
 // One route and method. Kept for ever by its name, so that counts survive a plugin's restart.
 class RouteSeries;
+
+std::string_view route_of(const RouteSeries& series) noexcept;   // [any]
+std::string_view method_of(const RouteSeries& series) noexcept;  // [any]
 
 class HttpMetrics {
 public:
@@ -46,6 +51,9 @@ public:
     // larder_http_response_bytes_total {route,method}: for MetricsOwner::collect(). Series that
     // were never asked are left out. [any]
     void collect(Exposition& page) const;
+
+    // Likewise, for Insight::visit_requests(). [any]
+    void visit(const std::function<void(const RequestSeries&)>& take) const;
 
 private:
     const std::size_t reactors_;

@@ -18,6 +18,7 @@
 
 #include "larder/time.hpp"
 #include "observe/escape.hpp"
+#include "storage-kit/rotation.hpp"
 
 namespace larder::observe {
 
@@ -68,6 +69,11 @@ Level level_from_poco(Poco::Message::Priority priority) noexcept {
     return Level::debug;
 }
 
+std::uint64_t size_of(int fd) noexcept {
+    struct stat facts {};
+    return ::fstat(fd, &facts) == 0 ? static_cast<std::uint64_t>(facts.st_size) : 0;
+}
+
 class PocoChannel final : public Poco::Channel {
 public:
     explicit PocoChannel(LogWriter& writer) : writer_(writer) {}
@@ -108,7 +114,11 @@ LogWriter::LogWriter(LogOptions options) : options_(std::move(options)), level_(
     const bool made = ::mkdir(options_.folder.c_str(), 0750) == 0 || errno == EEXIST;
     if (made) all_.fd = open_log(all_.name);
     if (all_.fd >= 0) errors_.fd = open_log(errors_.name);
-    if (errors_.fd >= 0) return;
+    if (errors_.fd >= 0) {
+        all_.size = size_of(all_.fd);
+        errors_.size = size_of(errors_.fd);
+        return;
+    }
     const std::string why = std::generic_category().message(errno);
     if (all_.fd >= 0) ::close(all_.fd);
     throw Error(Errc::unavailable, "log-unavailable", "the log files cannot be opened")
@@ -128,6 +138,19 @@ void LogWriter::put(Output& output, std::string& line) noexcept {
     const std::string_view text = output.torn ? line : std::string_view(line).substr(1);
     output.torn = !write_all(output.fd, text);
     if (output.torn) lost_.fetch_add(1, std::memory_order_relaxed);
+    output.size += text.size();
+    const bool is_file = !options_.folder.empty();
+    if (is_file && options_.rotation.at > 0 && output.size >= options_.rotation.at) rotate(output);
+}
+
+// With mutex_ held. When it fails the file grows on, and it is tried again when it has doubled.
+void LogWriter::rotate(Output& output) noexcept {
+    output.size = 0;
+    if (storage::rotate_file(output.name, options_.rotation.keep) != 0) return;
+    const int fresh = open_log(output.name);
+    if (fresh < 0) return;
+    ::close(std::exchange(output.fd, fresh));
+    output.torn = false;
 }
 
 void LogWriter::write(Level level, std::string_view source, std::string_view message) noexcept {
@@ -175,6 +198,7 @@ void LogWriter::reopen() noexcept {
         const std::lock_guard lock(mutex_);
         ::close(std::exchange(output->fd, fresh));
         output->torn = false;
+        output->size = size_of(fresh);
     }
 }
 

@@ -27,6 +27,12 @@ using Logger = std::function<void(Level, std::string_view)>;
 std::string_view level_word(Level level) noexcept;
 std::optional<Level> level_of(std::string_view word) noexcept;
 
+// When a log file is numbered and begun anew (storage-kit/rotation.hpp).
+struct Rotation {
+    std::uint64_t at = 0;  // bytes; 0: never
+    std::size_t keep = 5;  // numbered files
+};
+
 struct LogOptions {
     // Empty: to `stream`. Else the folder of app.log (all messages) and error.log (warning and
     // above); made when it is not there, its parent must be.
@@ -34,6 +40,7 @@ struct LogOptions {
     Level level = Level::info;
     int stream = 2;                               // a descriptor that stays the caller's
     std::optional<bool> terminal = std::nullopt;  // of the stream; looked up when not given
+    Rotation rotation = {};                       // of the files
 };
 
 // Formats lines and writes each with one write(2).
@@ -69,10 +76,12 @@ private:
     struct Output {
         std::string name;  // path, for files
         int fd = -1;
-        bool torn = false;  // the last line was cut: the next begins with a line feed
+        bool torn = false;       // the last line was cut: the next begins with a line feed
+        std::uint64_t size = 0;  // of the file, as far as it is ours
     };
 
     void put(Output& output, std::string& line) noexcept;
+    void rotate(Output& output) noexcept;
 
     const LogOptions options_;
     bool terminal_ = false;

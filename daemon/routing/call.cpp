@@ -22,6 +22,14 @@ struct HeldGenerator {
     }
 };
 
+// Whether a route declares a query parameter: by its name, or by "tag.*" all of that beginning.
+bool takes_query(const std::vector<std::string_view>& known, std::string_view name) {
+    return std::any_of(known.begin(), known.end(), [&](std::string_view one) {
+        return one == name ||
+               (one.ends_with(".*") && name.starts_with(one.substr(0, one.size() - 1)));
+    });
+}
+
 // What is taken where a stream can't be had any more.
 class EndedStream final : public EventStream {
 public:
@@ -80,7 +88,7 @@ void Call::decode(const Match& match) {
         const std::size_t equals = std::min(pair.find('='), pair.size());
         const std::string_view name = decode_one(pair.substr(0, equals), true);
         const auto& known = endpoint_->queries;
-        if (std::find(known.begin(), known.end(), name) == known.end()) {
+        if (!takes_query(known, name)) {
             throw Error(Errc::bad_request, "invalid-parameter",
                         known.empty() ? "this route takes no query parameters"
                                       : fmt::format("unknown query parameter; this route takes: {}",
@@ -204,7 +212,7 @@ void Call::report(int status, std::string_view slug, std::string_view message) c
     ErrorReport report;
     report.message = message;
     report.category = "http";
-    report.endpoint = endpoint_->route.pattern;
+    report.endpoint = observe::route_of(*endpoint_->series);
     report.method = method_name(endpoint_->route.method);
     report.request_id = id();
     report.user_id = principal_;

@@ -36,6 +36,13 @@ bool same_segment(std::string_view fixed, std::string_view raw) {
 
 }  // namespace
 
+std::string route_name(std::string_view pattern) {
+    std::string name(pattern);
+    const std::size_t rest = name.find("...}");
+    if (rest != std::string::npos) name.erase(rest, 3);
+    return name;
+}
+
 Owner& make_owner(std::string name) {
     static std::mutex mutex;
     static auto* const all = new std::deque<Owner>;  // never destroyed
@@ -50,7 +57,7 @@ std::shared_ptr<Endpoint> make_endpoint(const Route& route, Handler handler, Own
     return std::make_shared<Endpoint>(
         Endpoint{route, parse_pattern(route.pattern), split_list(route.queries),
                  split_list(route.media_types), split_list(route.conditions), std::move(handler),
-                 &owner, &metrics.series(route.pattern, method_name(route.method))});
+                 &owner, &metrics.series(route_name(route.pattern), method_name(route.method))});
 }
 
 RouteTable::RouteTable(std::vector<EndpointPtr> endpoints, std::vector<Unavailable> unavailable)

@@ -32,6 +32,10 @@ struct Owner {
     std::atomic<std::uint32_t> life{0};
 };
 
+// The template by which a route is counted: "/api/kv/{bucket}/{key...}" is
+// "/api/kv/{bucket}/{key}". [any]
+std::string route_name(std::string_view pattern);
+
 // A new one; kept where a leak checker finds it. [any]
 Owner& make_owner(std::string name);
 

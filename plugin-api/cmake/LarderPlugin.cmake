@@ -2,7 +2,9 @@
 # open, so that a mistake shows when it is built and not at its first use.
 #
 #   larder_add_plugin(NAME SOURCE…)       makes NAME.so; link Larder::storage_kit to it for the storage-kit
-#   larder_add_contract_test(NAME)        a test that shows NAME.so to keep what every plugin must keep
+#   larder_add_contract_test(NAME [OPTION…])
+#                                         a test that shows NAME.so to keep what every plugin must keep; options
+#                                         are the suite's (contract.py --help)
 #
 # Set LARDER_SANITIZE in a build with sanitizers: their runtime is the daemon's, so symbols stay open.
 set(LARDER_PLUGIN_MAP ${CMAKE_CURRENT_LIST_DIR}/plugin.map)
@@ -29,6 +31,6 @@ function(larder_add_contract_test name)
     find_package(Python3 REQUIRED COMPONENTS Interpreter)
     add_test(NAME contract.${name}
         COMMAND ${Python3_EXECUTABLE} ${Larder_CONTRACT} ${Larder_DAEMON} $<TARGET_FILE:${name}>
-                --probe ${Larder_PROBE})
+                --probe ${Larder_PROBE} ${ARGN})
     set_tests_properties(contract.${name} PROPERTIES TIMEOUT 300 LABELS contract)
 endfunction()

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -60,14 +61,28 @@ Error error_of(int extended, const std::string& because) {
     throw error_of(SQLITE_CANTOPEN, error.what());
 }
 
-// Poco tries a file that cannot be opened again for a minute: what can be known is asked before.
+// Poco tries a file that cannot be opened again for a minute: what can be known is asked before. A
+// file that is there is not opened for it: to close it would drop the locks of every connection of
+// this process (POSIX), and another program could take away the log under them.
 void require_openable(const std::string& path, bool writable) {
-    const int flags = writable ? O_RDWR | O_CREAT : O_RDONLY;
-    const OwnedFd fd(::open(path.c_str(), flags | O_CLOEXEC, 0640));
-    if (fd.get() < 0) fail_with_errno("open " + path);
+    struct stat facts {};
+    if (::stat(path.c_str(), &facts) != 0) {
+        if (errno != ENOENT || !writable) fail_with_errno("open " + path);
+        const OwnedFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640));
+        if (fd.get() < 0 && errno != EEXIST) fail_with_errno("create " + path);
+    } else if (!S_ISREG(facts.st_mode)) {
+        errno = S_ISDIR(facts.st_mode) ? EISDIR : EINVAL;
+        fail_with_errno("open " + path);
+    }
+    const int wanted = writable ? R_OK | W_OK : R_OK;
+    if (::faccessat(AT_FDCWD, path.c_str(), wanted, AT_EACCESS) != 0) {
+        fail_with_errno("open " + path);
+    }
     if (!writable) return;
     const std::string folder = parent_of(path);
-    if (::access(folder.c_str(), W_OK | X_OK) != 0) fail_with_errno("write in " + folder);
+    if (::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) != 0) {
+        fail_with_errno("write in " + folder);
+    }
 }
 
 void register_connector() {
@@ -295,6 +310,12 @@ void Connection::with_session(const std::function<void(Poco::Data::Session&)>& w
     }
 }
 
+// In WAL a read transaction keeps its moment, however many write meanwhile.
+void Connection::hold_moment() {
+    run("BEGIN");
+    number("SELECT count(*) FROM sqlite_schema");
+}
+
 void Connection::backup_to(const std::string& path) {
     require_openable(path, true);
     sqlite3* opened = nullptr;
@@ -307,12 +328,10 @@ void Connection::backup_to(const std::string& path) {
     const auto fail_copy = [&](int result) {
         return error_of(result, fmt::format("{} to {}: {}", path_, path, ::sqlite3_errmsg(opened)));
     };
-    // In WAL a read transaction on the source keeps its moment, however many write meanwhile;
-    // without one each of their commits would start the copy anew.
-    run("BEGIN");
+    // Without one each commit of others would start the copy anew.
+    if (::sqlite3_get_autocommit(handle_) != 0) hold_moment();
     int result = SQLITE_OK;
     try {
-        number("SELECT count(*) FROM sqlite_schema");
         sqlite3_backup* const backup = ::sqlite3_backup_init(opened, "main", handle_, "main");
         if (backup == nullptr) throw fail_copy(::sqlite3_extended_errcode(opened));
         do {

@@ -90,7 +90,10 @@ public:
     // request inside the SQL.
     void with_session(const std::function<void(Poco::Data::Session&)>& work);
 
-    // A consistent copy as of one moment, in steps, while others write; synced. [worker]
+    // Pins the database as it is now, for reads and one copy; others write on. [any, as all here]
+    void hold_moment();
+    // A consistent copy as of one moment, in steps, while others write; synced. The moment is the
+    // one that is held, else now; it is let go. [worker]
     void backup_to(const std::string& path);
 
 private:
@@ -126,6 +129,7 @@ public:
     // The same without a transaction: for PRAGMA, VACUUM and the like.
     void maintain(const std::function<void(Connection&)>& work);
     void read(const std::function<void(Connection&)>& work);
+    const std::string& path() const noexcept { return path_; }
 
 private:
     const std::string path_;

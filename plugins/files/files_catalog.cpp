@@ -1,3 +1,9 @@
+// Memory follows the store: what its commits tell, in their order, is put into the indexes.
+//
+//   opening, looking up
+//   lists
+//   memory
+//   changes
 #include "files_catalog.hpp"
 
 #include <fmt/format.h>
@@ -12,7 +18,6 @@
 namespace larder::files {
 namespace {
 
-using storage::Document;
 using storage::DocumentPtr;
 using storage::Event;
 using storage::Outcome;
@@ -51,8 +56,8 @@ Record Entry::now() const {
 
 storage::Shape Catalog::shape() { return {"files", "total_size", "size", "file_count"}; }
 
-Catalog::Catalog(const std::string& path, Quota& quota, Report report, StateChanged state_changed,
-                 Changed changed)
+Catalog::Catalog(const std::string& path, Quota& quota, const Report& report,
+                 StateChanged state_changed, Changed changed)
     : quota_(quota), changed_(std::move(changed)), committer_("larder-files") {
     indexes_[0] = Index(Less{true});
     storage::StoreOptions options;

@@ -68,7 +68,7 @@ public:
     using Changed = std::function<void(const std::string& filename, const EntryPtr& after)>;
 
     // Opens the store at `path`. Throws what DocumentStore's constructor throws. [control]
-    Catalog(const std::string& path, Quota& quota, Report report, StateChanged state_changed,
+    Catalog(const std::string& path, Quota& quota, const Report& report, StateChanged state_changed,
             Changed changed);
 
     EntryPtr find(std::string_view filename) const;  // null where absent; expired ones too [any]

@@ -192,10 +192,8 @@ bool MultipartReader::read_after_delimiter() {
         return true;
     }
     const std::size_t end = rest.find_first_not_of(" \t");
-    if (end == std::string_view::npos || end + 2 > rest.size()) {
-        if (rest.size() > kMaxPadding) refuse("a delimiter's line does not end");
-        return false;
-    }
+    if (std::min(end, rest.size()) > kMaxPadding) refuse("a delimiter's line does not end");
+    if (end == std::string_view::npos || end + 2 > rest.size()) return false;
     if (rest.substr(end, 2) != "\r\n") refuse("something follows a delimiter on its line");
     if (++parts_ > kMaxParts) refuse(fmt::format("it has more than {} parts", kMaxParts));
     // The line's end stays: a part without headers has its empty line right behind it.

@@ -1,5 +1,6 @@
 #include "files_plugin.hpp"
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <string>
@@ -7,6 +8,7 @@
 
 #include "files_snapshot.hpp"
 #include "larder/export.hpp"
+#include "larder/time.hpp"
 
 namespace larder::files {
 
@@ -45,6 +47,7 @@ void FilesPlugin::stop() noexcept {
 void* FilesPlugin::extension(std::string_view id) noexcept {
     if (id == kReloadable) return static_cast<Reloadable*>(this);
     if (id == kUsage) return static_cast<Usage*>(this);
+    if (id == kCleanable) return static_cast<Cleanable*>(this);
     if (id == kSnapshotable) return static_cast<Snapshotable*>(this);
     return nullptr;
 }
@@ -69,6 +72,27 @@ void FilesPlugin::measure(UsageSink& sink) {
     sink.percent("quota_used", limit > 0 ? 100.0 * static_cast<double>(figures.used) / limit : 0.0);
     sink.count("quota", figures.limit);
     sink.count("available", figures.available());
+}
+
+void FilesPlugin::clean(const CleanupRequest& request, CleanupSink& sink) {
+    if (request.older_than_days < 0) return;
+    constexpr double kDayMs = 86'400'000;
+    const std::int64_t now = unix_now_ms();
+    const double age_ms = std::min(request.older_than_days * kDayMs, static_cast<double>(now));
+    const std::int64_t before = now - static_cast<std::int64_t>(age_ms);
+    for (const EntryPtr& entry : files_->catalog().all()) {
+        const Record record = entry->now();
+        const bool is_kept = record.uploaded_ms >= before ||
+                             (request.only_never_downloaded && record.download_count > 0);
+        if (is_kept) continue;
+        try {
+            if (!request.dry_run) files_->remove(record.filename, [](const Record&) {});
+        } catch (const Error& error) {
+            if (error.code() == Errc::not_found) continue;  // somebody else was faster
+            throw;
+        }
+        sink.removed("file", record.filename, record.size);
+    }
 }
 
 void FilesPlugin::hold(bool on) noexcept { files_->catalog().committer().hold(on); }

@@ -11,13 +11,18 @@
 #include "files_tus_uploads.hpp"
 #include "files_upkeep.hpp"
 #include "files_uploads.hpp"
+#include "larder/cleanup.hpp"
 #include "larder/plugin.hpp"
 #include "larder/snapshot.hpp"
 #include "larder/usage.hpp"
 
 namespace larder::files {
 
-class FilesPlugin final : public Plugin, public Reloadable, public Usage, public Snapshotable {
+class FilesPlugin final : public Plugin,
+                          public Reloadable,
+                          public Usage,
+                          public Cleanable,
+                          public Snapshotable {
 public:
     explicit FilesPlugin(Host& host) : host_(host) {}
 
@@ -30,6 +35,8 @@ public:
     void reload(const Settings& now) override;
 
     void measure(UsageSink& sink) override;
+
+    void clean(const CleanupRequest& request, CleanupSink& sink) override;
 
     void hold(bool on) noexcept override;
     std::unique_ptr<Moment> pin() override;

@@ -1,3 +1,8 @@
+// Reads are answered from memory; changes go through the store, and are answered when durable.
+//
+//   Patch       what a merge patch wants of a record
+//   Verified    what a verification found
+//   routes, reads, changes, verification
 #include "files_routes.hpp"
 
 #include <fmt/format.h>

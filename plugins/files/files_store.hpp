@@ -2,6 +2,7 @@
 // record or not at all. Knows no HTTP but the errors it throws.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -134,6 +135,8 @@ private:
 
     std::mutex health_mutex_;
     std::map<std::string, std::pair<storage::StoreState, std::string>> unwell_;  // guarded by it
+
+    std::atomic<bool> quota_raised_{false};
 
     Counter& uploads_;
     Counter& downloads_;

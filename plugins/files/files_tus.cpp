@@ -1,5 +1,9 @@
 // A PATCH writes into its upload as bytes come; a POST that has a body is a creation and a PATCH in
 // one. Every answer, refusals included, carries Tus-Resumable.
+//
+//   TusBody     the bytes of one request
+//   Done        a request of which no bytes are wanted
+//   routes, creation, PATCH, HEAD and DELETE
 #include "files_tus.hpp"
 
 #include <fmt/format.h>

@@ -56,8 +56,8 @@ public:
     void terminate(const std::string& id);
     TusUploadPtr find(const std::string& id);
 
-    void complete_interrupted() noexcept;  // those that had all bytes when the daemon was killed
-    void expire();                         // removes what has rested too long
+    void complete_interrupted();  // those that had all bytes when the daemon was killed
+    void expire();                // removes what has rested too long
 
     storage::DocumentStore& store() noexcept { return *store_; }
 
@@ -130,5 +130,7 @@ private:
     std::string filename_;  // of the file that it became
     bool expired_ = false, terminated_ = false;
 };
+
+Error upload_not_found();
 
 }  // namespace larder::files

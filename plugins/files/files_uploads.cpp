@@ -13,6 +13,7 @@
 
 #include "files_answers.hpp"
 #include "files_digest.hpp"
+#include "files_hashing.hpp"
 #include "files_multipart.hpp"
 #include "files_route_texts.hpp"
 #include "storage-kit/digest.hpp"
@@ -47,9 +48,8 @@ public:
         const std::uint64_t size = staged_->size() + bytes.size();
         files_.check_size(size);
         room_.cover(size);
-        sha_.update(bytes);
         try {
-            staged_->append(bytes);
+            hash_beside(files_.host().workers(), sha_, bytes, [&] { staged_->append(bytes); });
         } catch (const std::system_error& error) {
             throw disk_error(error);
         }

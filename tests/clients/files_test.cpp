@@ -51,6 +51,7 @@ class FilesTest : public DaemonFixture {
     CPPUNIT_TEST(broken_uploads_leave_nothing);
     CPPUNIT_TEST(tells_types_by_content);
     CPPUNIT_TEST(files_expire);
+    CPPUNIT_TEST(cleans_up_what_is_old);
     CPPUNIT_TEST(verification_finds_damage);
     CPPUNIT_TEST(a_start_finds_strays_and_keeps_them);
     CPPUNIT_TEST(a_start_clears_what_a_kill_left);
@@ -600,6 +601,36 @@ public:
         const std::string kept = put("b.txt", "x");
         CPPUNIT_ASSERT_EQUAL(200, send("GET", kept).status);
         CPPUNIT_ASSERT(eventually([&] { return send("GET", kept).status == 404; }));
+    }
+
+    void cleans_up_what_is_old() {
+        const std::string read = put("read.txt", "12"), unread = put("unread.txt", "123");
+        send("GET", read);
+        const auto clean = [&](const std::string& body) {
+            return send("POST", "/api/storage/cleanup", {}, body).body;
+        };
+        const std::string only_unread = fmt::format(
+            R"("removed":[{{"kind":"file","name":"{}","size":3}}],"count":1,"bytes_freed":3}})",
+            unread.substr(11));
+        CPPUNIT_ASSERT_EQUAL(R"({"dry_run":true,)" + only_unread,
+                             clean(R"({"older_than_days":0,"dry_run":true})"));
+        CPPUNIT_ASSERT_EQUAL(200, send("GET", unread + "/metadata").status);
+        CPPUNIT_ASSERT(clean(R"({"older_than_days":30})").find(R"("count":0)") !=
+                       std::string::npos);
+        CPPUNIT_ASSERT(clean("{}").find(R"("count":0)") != std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(R"({"dry_run":false,)" + only_unread,
+                             clean(R"({"older_than_days":0,"only_never_downloaded":true})"));
+        CPPUNIT_ASSERT_EQUAL(404, send("GET", unread).status);
+        CPPUNIT_ASSERT(
+            clean(R"({"older_than_days":0,"only_never_downloaded":false})").find(read.substr(11)) !=
+            std::string::npos);
+        CPPUNIT_ASSERT(stored().empty());
+        for (const char* bad :
+             {R"({"older_than_days":-1})", R"({"older_than_days":"x"})", R"({"dry_run":1})",
+              R"({"what":1})", "[]", R"({"keep_backups":0})"}) {
+            CPPUNIT_ASSERT_EQUAL("422 invalid-field"s,
+                                 outcome("POST", "/api/storage/cleanup", {}, bad));
+        }
     }
 
     void verification_finds_damage() {

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """What every plugin must pass, shown from outside in a real larderd.
 
-    contract.py LARDERD PLUGIN.SO [--probe PROBE.SO] [--seed N] [--requests N]
+    contract.py LARDERD PLUGIN.SO [--probe PROBE.SO] [--keeps PATH]… [--seed N] [--requests N]
 
 life      turned off, on and anew, again and again: its routes say why they are off, nothing is left behind
 choice    what an admin chose holds over a restart, and is taken back by reset
 drain     turned off under load: every answer is whole, and either the plugin's or a 503 that says why
 settings  a default can be spelled out, nonsense is refused with the setting's name, before the daemon starts
 snapshot  what is its own is pinned, changed, restored and adopted; what it shows is as it was, also after a
-          restart (with --probe, the plugin beside this suite that drives the daemon's maintenance)
+          restart (with --probe, the plugin beside this suite that drives the daemon's maintenance); but for what
+          --keeps names, routes that show something that no restore takes back
 requests  random ones, made from what the plugin declares in /openapi.json: never a 500, never an answer that
           is not declared, every refusal a problem document
 kill      SIGKILL in the midst of requests: it starts again on what is there
@@ -126,8 +127,8 @@ def wait_for(condition, why, seconds=20):
 
 
 class Contract:
-    def __init__(self, larderd, plugin, probe, seed, requests):
-        self.larderd, self.plugin, self.probe = larderd, plugin, probe
+    def __init__(self, larderd, plugin, probe, keeps, seed, requests):
+        self.larderd, self.plugin, self.probe, self.keeps = larderd, plugin, probe, keeps
         self.random, self.requests = random.Random(seed), requests
         self.scratch = tempfile.TemporaryDirectory()
         self.daemon = Daemon(larderd, plugin, probe, pathlib.Path(self.scratch.name) / "data")
@@ -301,7 +302,7 @@ class Contract:
     def shown(self):
         """What its plain routes show, but for numbers: revisions go on, times differ."""
         found = {}
-        for path in self.plain_gets():
+        for path in set(self.plain_gets()) - set(self.keeps):
             answer = self.daemon.ask("GET", path)
             if answer.status == 200 and answer.type == "application/json":
                 found[path] = re.sub(r"[0-9]+", "0", answer.body.decode())
@@ -431,12 +432,14 @@ def main():
     parser.add_argument("plugin", type=lambda text: pathlib.Path(text).resolve())
     parser.add_argument("--probe", type=lambda text: pathlib.Path(text).resolve(),
                         help="probe.so, without which no snapshot is taken")
+    parser.add_argument("--keeps", action="append", default=[], metavar="PATH",
+                        help="a route that shows what no restore takes back; repeatable")
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
     parser.add_argument("--requests", type=int, default=1000)
     given = parser.parse_args()
     print(f"seed {given.seed}")
     try:
-        return 1 if Contract(given.larderd, given.plugin, given.probe, given.seed, given.requests).run() else 0
+        return 1 if Contract(given.larderd, given.plugin, given.probe, given.keeps, given.seed, given.requests).run() else 0
     except Failed as why:
         print(why)
         return 1

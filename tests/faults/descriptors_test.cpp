@@ -132,7 +132,8 @@ private:
     void start(rlim_t soft, rlim_t hard) {
         DaemonOptions options;
         options.data_directory = folder_->path() + "/data";
-        options.environment = {{"LARDER_KV_CHECKPOINT_SIZE", "64KiB"}};
+        options.environment = {{"LARDER_KV_CHECKPOINT_SIZE", "64KiB"},
+                               {"LARDER_METRICS_ENABLED", "false"}};
         options.wrapper = {"prlimit", fmt::format("--nofile={}:{}", soft, hard)};
         daemon_ = std::make_unique<DaemonProcess>(std::move(options));
         scribe_->use(daemon_->port());

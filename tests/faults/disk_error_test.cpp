@@ -270,6 +270,7 @@ private:
         DaemonOptions options;
         options.data_directory = folder_->path() + "/data";
         options.environment = std::move(environment);
+        options.environment.emplace_back("LARDER_METRICS_ENABLED", "false");
         daemon_ = std::make_unique<DaemonProcess>(std::move(options));
         scribe_->use(daemon_->port());
     }

@@ -2,57 +2,19 @@
 // writes resume when there is room again, without a restart and without loss. Wants to mount; says
 // SKIPPED where it may not.
 #include <fmt/format.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <memory>
 
 #include "support/daemon_process.hpp"
 #include "support/raw_client.hpp"
 #include "support/scribe.hpp"
+#include "support/small_disk.hpp"
 #include "support/suite.hpp"
 
 namespace larder::test {
 namespace {
-
-// A tmpfs of so many KiB, unmounted at the end whatever still uses it.
-class SmallDisk {
-public:
-    explicit SmallDisk(int kib) {
-        std::filesystem::create_directory(path());
-        const auto size = fmt::format("size={}k", kib);
-        if (mount("tmpfs", path().c_str(), "tmpfs", 0, size.c_str()) != 0) why_ = strerror(errno);
-    }
-    ~SmallDisk() {
-        if (why_.empty()) umount2(path().c_str(), MNT_DETACH);
-    }
-    SmallDisk(const SmallDisk&) = delete;
-    SmallDisk& operator=(const SmallDisk&) = delete;
-
-    const std::string& why_not() const noexcept { return why_; }
-    std::string path() const { return folder_.path() + "/disk"; }
-    std::string ballast() const { return path() + "/ballast"; }
-
-    // Takes all that is left but so many bytes, in a file that can be removed.
-    void fill(std::size_t leave = 0) const {
-        std::ofstream file(ballast(), std::ios::binary | std::ios::app);
-        const std::string page(4096, 'b');
-        const auto room = [&] { return std::filesystem::space(path()).available > leave; };
-        while (room() && file.write(page.data(), static_cast<std::streamsize>(page.size()))) {
-            file.flush();
-        }
-    }
-    void clear() const { std::filesystem::remove(ballast()); }
-
-private:
-    TemporaryFolder folder_;
-    std::string why_;
-};
 
 class FullDiskTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(FullDiskTest);
@@ -180,6 +142,7 @@ private:
         options.data_directory = disk_->path() + "/data";
         options.environment = {{"LARDER_KV_CHECKPOINT_SIZE", "64KiB"},
                                {"LARDER_KV_CHECKPOINT_INTERVAL", "1s"},
+                               {"LARDER_METRICS_ENABLED", "false"},
                                {"LARDER_DAEMON_ACCESS_LOG", "false"}};
         daemon_ = std::make_unique<DaemonProcess>(std::move(options));
         scribe_->use(daemon_->port());

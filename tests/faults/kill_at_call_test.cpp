@@ -163,7 +163,8 @@ private:
     DaemonOptions options() const {
         DaemonOptions options;
         options.data_directory = folder_->path() + "/data";
-        options.environment = {{"LARDER_KV_CHECKPOINT_SIZE", "64KiB"}};
+        options.environment = {{"LARDER_KV_CHECKPOINT_SIZE", "64KiB"},
+                               {"LARDER_METRICS_ENABLED", "false"}};
         return options;
     }
 

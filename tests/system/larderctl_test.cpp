@@ -34,6 +34,7 @@ class LarderctlTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(lists_over_pages);
     CPPUNIT_TEST(carries_a_bucket_out_and_in);
     CPPUNIT_TEST(leaves_no_half_of_an_export);
+    CPPUNIT_TEST(carries_files_in_and_out);
     CPPUNIT_TEST(watches_over_a_restart);
     CPPUNIT_TEST(judges_a_bucket_at_rest);
     CPPUNIT_TEST(checks_and_explains_files);
@@ -232,6 +233,33 @@ public:
         CPPUNIT_ASSERT_EQUAL(1, ctl({"kv", "export", "nothing", out}).exit);
         CPPUNIT_ASSERT_EQUAL(std::string("{}"), read_file(out));
         CPPUNIT_ASSERT(!fs::exists(out + ".part"));
+    }
+
+    void carries_files_in_and_out() {
+        start();
+        const std::string source = folder_ / "a b.txt", copy = folder_ / "copy.txt";
+        const std::string bytes(300000, 'x');
+        write_file(source, bytes);
+        const Ran put = ctl({"file", "put", source});
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(put.err, 0, put.exit);
+        const std::string name = put.out.substr(0, put.out.size() - 1);
+        CPPUNIT_ASSERT(name.starts_with("a b_"));
+        CPPUNIT_ASSERT(has(ctl({"file", "list", "--prefix", "a", "--sort", "size"}).out, name));
+        CPPUNIT_ASSERT(has(ctl({"file", "info", name}).out, "original_name    a b.txt"));
+        CPPUNIT_ASSERT_EQUAL(0, ctl({"file", "get", name, copy}).exit);
+        CPPUNIT_ASSERT(read_file(copy) == bytes);
+        CPPUNIT_ASSERT(ctl({"file", "get", name, "-"}).out == bytes);
+        CPPUNIT_ASSERT_EQUAL(0, ctl({"file", "verify"}).exit);
+        write_file(data() + "/files/" + name, std::string(300000, 'y'));
+        const Ran damaged = ctl({"file", "verify", name});
+        CPPUNIT_ASSERT_EQUAL(1, damaged.exit);
+        CPPUNIT_ASSERT(has(damaged.out, "damaged  " + name));
+        CPPUNIT_ASSERT_EQUAL(1, ctl({"file", "get", name, copy}).exit);
+        CPPUNIT_ASSERT(read_file(copy) == bytes);  // it was not touched
+        CPPUNIT_ASSERT_EQUAL(1, ctl({"file", "put", source, "--name", "a.exe"}).exit);
+        CPPUNIT_ASSERT_EQUAL(4, ctl({"file", "put", folder_ / "none"}).exit);
+        CPPUNIT_ASSERT_EQUAL(0, ctl({"file", "delete", name}).exit);
+        CPPUNIT_ASSERT_EQUAL(1, ctl({"file", "info", name}).exit);
     }
 
     void watches_over_a_restart() {

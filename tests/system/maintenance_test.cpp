@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 class MaintenanceTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(MaintenanceTest);
     CPPUNIT_TEST(pins_what_stands_at_one_moment);
+    CPPUNIT_TEST(restores_files);
     CPPUNIT_TEST(gives_up_on_who_does_not_come_to_rest);
     CPPUNIT_TEST(restores_what_was_pinned);
     CPPUNIT_TEST(puts_back_what_a_plugin_refuses);
@@ -39,7 +40,7 @@ public:
         put("feature_flags/dark", "true");
         put("notes/n", R"({"x":1e400})");
         const std::string pinned = "\n" + post("probe/snapshot?into=probe/snap").body;
-        for (const char* plugin : {"\nkv\n", "\nshelf\n"}) {
+        for (const char* plugin : {"\nfiles\n", "\nkv\n", "\nshelf\n"}) {
             CPPUNIT_ASSERT_MESSAGE(pinned, pinned.find(plugin) != std::string::npos);
         }
         const std::string snap = data() + "/probe/snap/";
@@ -50,6 +51,34 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("yes"), read_file(snap + "shelf/shelf/pinned"));
         CPPUNIT_ASSERT(!fs::exists(data() + "/kv/.moment"));
         CPPUNIT_ASSERT_EQUAL(201, put("storage/b", "2").status);
+    }
+
+    // What was uploaded later goes, what was deleted comes back, as one.
+    void restores_files() {
+        const auto upload = [&](const std::string& bytes) {
+            return client().request("PUT", "/api/files/a.txt", {}, bytes).header("location");
+        };
+        const std::string kept = upload("kept"), deleted = upload("deleted");
+        CPPUNIT_ASSERT_EQUAL(200, get(kept).status);
+        CPPUNIT_ASSERT_EQUAL(200, post("probe/snapshot?into=probe/snap").status);
+        const std::string records =
+            read_file(data() + "/probe/snap/files/files/files_metadata.json");
+        CPPUNIT_ASSERT(records.ends_with("}, \"total_size\": 11, \"file_count\": 2}\n"));
+        CPPUNIT_ASSERT_EQUAL(204, client().request("DELETE", deleted).status);
+        const std::string later = upload("later");
+        CPPUNIT_ASSERT_EQUAL(std::string("swapped"),
+                             post("probe/swap?path=files&staged=probe/snap/files/files").body);
+        for (int i = 0; i < 2; ++i) {
+            CPPUNIT_ASSERT_EQUAL(std::string("kept"), get(kept).body);
+            CPPUNIT_ASSERT_EQUAL(std::string("deleted"), get(deleted).body);
+            CPPUNIT_ASSERT_EQUAL(404, get(later).status);
+            const std::string state = get("/api/files/storage").body;
+            CPPUNIT_ASSERT_MESSAGE(state, state.starts_with(R"({"used_bytes":11,)"));
+            CPPUNIT_ASSERT(state.find(R"("orphans":[],"missing":[],"damaged":[])") !=
+                           std::string::npos);
+            CPPUNIT_ASSERT_EQUAL(0, daemon_->stop());
+            start();
+        }
     }
 
     void gives_up_on_who_does_not_come_to_rest() {

@@ -141,8 +141,7 @@ public:
         client().request("GET", "/nowhere/at/all", "X-Request-Id: known-2\r\n");
         CPPUNIT_ASSERT(eventually([&] {
             const std::string seen = get("/api/shelf/seen?what=requests").body;
-            return seen.find("kv PUT /api/kv/{bucket}/{key...} 201 known-1\n") !=
-                       std::string::npos &&
+            return seen.find("kv PUT /api/kv/{bucket}/{key} 201 known-1\n") != std::string::npos &&
                    seen.find("larderd GET  404 known-2\n") != std::string::npos;
         }));
         CPPUNIT_ASSERT_EQUAL(200, post("/api/plugins/kv/disable").status);
@@ -253,6 +252,8 @@ private:
         options.environment.emplace_back("LARDER_DAEMON_PLUGIN_DIRS", folder_ / "plugins");
         options.environment.emplace_back("LARDER_DAEMON_TIME_ZONE", "utc");
         options.environment.emplace_back("LARDER_SHELF_ENABLED", "true");
+        // It stores what the shelf is to store here.
+        options.environment.emplace_back("LARDER_METRICS_ENABLED", "false");
         daemon_ = std::make_unique<DaemonProcess>(options);
     }
     RawClient client() const { return RawClient(daemon_->port()); }

@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "larder/error.hpp"
+#include "storage-kit/sqlite_schema.hpp"
+#include "support/command.hpp"
 #include "support/suite.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -51,6 +53,9 @@ class SqliteTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(readers_do_not_write);
     CPPUNIT_TEST(readers_see_commits_only);
     CPPUNIT_TEST(copies_while_others_write);
+    CPPUNIT_TEST(a_moment_is_held);
+    CPPUNIT_TEST(other_programs_take_no_log_away);
+    CPPUNIT_TEST(migrates_by_owner);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -327,6 +332,69 @@ public:
         database.read([](Connection& connection) {
             CPPUNIT_ASSERT_EQUAL(std::int64_t{400},
                                  connection.number("SELECT count(*) FROM t").value());
+        });
+    }
+
+    void a_moment_is_held() {
+        Connection writer(path_, Connection::Access::read_write);
+        writer.run("CREATE TABLE t(i INTEGER)");
+        writer.run("INSERT INTO t VALUES(1)");
+        Connection held(path_, Connection::Access::read_only);
+        held.hold_moment();
+        writer.run("INSERT INTO t VALUES(2)");
+        CPPUNIT_ASSERT_EQUAL(std::int64_t{1}, held.number("SELECT count(*) FROM t").value());
+        const std::string copy = path_ + ".copy";
+        held.backup_to(copy);
+        Connection copied(copy, Connection::Access::read_only);
+        CPPUNIT_ASSERT_EQUAL(std::int64_t{1}, copied.number("SELECT count(*) FROM t").value());
+        CPPUNIT_ASSERT_EQUAL(std::int64_t{2}, held.number("SELECT count(*) FROM t").value());
+    }
+
+    // To open a file once more and close it drops all locks of the process on it. Then another
+    // program that closes it last would fold and remove the log that we go on writing.
+    void other_programs_take_no_log_away() {
+        Connection first(path_, Connection::Access::read_write);
+        first.run("CREATE TABLE t(i INTEGER)");
+        Connection(path_, Connection::Access::read_only).number("SELECT 1");
+        CPPUNIT_ASSERT_EQUAL(0,
+                             larder::test::run({"sqlite3", path_, "INSERT INTO t VALUES(1)"}).exit);
+        struct stat facts {};
+        CPPUNIT_ASSERT_EQUAL(0, ::stat((path_ + "-wal").c_str(), &facts));
+        CPPUNIT_ASSERT(facts.st_size > 0);
+        first.run("INSERT INTO t VALUES(2)");
+        const auto ran =
+            larder::test::run({"sqlite3", "-readonly", path_, "SELECT count(*) FROM t"});
+        CPPUNIT_ASSERT_EQUAL(std::string("2\n"), ran.out);
+    }
+
+    void migrates_by_owner() {
+        using larder::storage::sqlite::migrate;
+        using larder::storage::sqlite::Migration;
+        Database database(path_, {}, {});
+        int steps = 0;
+        const Migration step = [&](Connection& connection) {
+            ++steps;
+            connection.run("CREATE TABLE t" + std::to_string(steps) + "(i INTEGER)");
+        };
+        migrate(database, "ann", {step});
+        migrate(database, "ann", {step});
+        CPPUNIT_ASSERT_EQUAL(1, steps);
+        migrate(database, "ann", {step, step});
+        migrate(database, "bob", {step});
+        CPPUNIT_ASSERT_EQUAL(3, steps);
+        CPPUNIT_ASSERT_THROW(migrate(database, "ann", {step}), Error);
+        // A step that fails leaves nothing of it, and is done again.
+        const Migration failing = [](Connection& connection) {
+            connection.run("CREATE TABLE half(i INTEGER)");
+            connection.run("CREATE TABLE half(i INTEGER)");
+        };
+        CPPUNIT_ASSERT_THROW(migrate(database, "bob", {step, failing}), Error);
+        database.read([](Connection& connection) {
+            CPPUNIT_ASSERT_EQUAL(
+                std::int64_t{1},
+                connection.number("SELECT version FROM larder_schema WHERE owner = 'bob'").value());
+            CPPUNIT_ASSERT(!larder::storage::sqlite::has_column(connection, "half", "i"));
+            CPPUNIT_ASSERT(larder::storage::sqlite::has_column(connection, "t1", "i"));
         });
     }
 

@@ -124,3 +124,23 @@ http {{
 """)
     with running(["nginx", "-c", config, "-p", folder], port):
         yield port
+
+
+@contextlib.contextmanager
+def nginx_files(folder: pathlib.Path, content: pathlib.Path):
+    """nginx that serves a folder by sendfile, its files kept open, without logs."""
+    port = free_port()
+    config = folder / "nginx_files.conf"
+    config.write_text(f"""
+daemon off; pid {folder}/nginx_files.pid; error_log /dev/null; worker_processes 2; user root;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off; keepalive_requests 1000000000; keepalive_timeout 300s;
+    sendfile on; tcp_nopush on; open_file_cache max=1000 inactive=60s;
+    client_body_temp_path {folder}/fb; proxy_temp_path {folder}/fp; fastcgi_temp_path {folder}/ff;
+    uwsgi_temp_path {folder}/fu; scgi_temp_path {folder}/fs;
+    server {{ listen 127.0.0.1:{port} reuseport; root {content}; }}
+}}
+""")
+    with running(["nginx", "-e", "/dev/null", "-c", config], port):
+        yield port

@@ -86,5 +86,6 @@ std::vector<Command> offline_commands();
 std::vector<Command> kv_commands();
 std::vector<Command> file_commands();
 std::vector<Command> backup_commands();
+std::vector<Command> metrics_commands();
 
 }  // namespace larder::ctl

@@ -6,6 +6,7 @@
 
 #include <iostream>
 
+#include "answers.hpp"
 #include "command.hpp"
 #include "table.hpp"
 
@@ -13,15 +14,6 @@ namespace larder::ctl {
 namespace {
 
 using Poco::JSON::Object;
-
-std::string text_of(const Object::Ptr& object, const std::string& member) {
-    return !object->has(member) || object->isNull(member) ? "-" : object->get(member).toString();
-}
-
-int print_json(const Answer& answer) {
-    std::cout << answer.body << (answer.body.ends_with('\n') ? "" : "\n");
-    return answer.is_good() ? kOk : kRefused;
-}
 
 std::string plugin_path(const Context& context, const std::string& action = {}) {
     return "/api/plugins/" + escaped(context.words.arguments[0]) + action;

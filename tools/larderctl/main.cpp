@@ -29,7 +29,8 @@ const std::vector<Option>& common_options() {
 const std::vector<Command>& commands() {
     static const std::vector<Command> all = [] {
         std::vector<Command> made = daemon_commands();
-        for (auto more : {kv_commands(), file_commands(), backup_commands(), offline_commands()}) {
+        for (auto more : {kv_commands(), file_commands(), backup_commands(), metrics_commands(),
+                          offline_commands()}) {
             made.insert(made.end(), more.begin(), more.end());
         }
         return made;

@@ -1,0 +1,91 @@
+#include "storage-kit/timestamps.hpp"
+
+#include <chrono>
+
+#include "larder/time.hpp"
+
+namespace larder::storage {
+namespace {
+
+// Takes digits off the front; -1 where there are fewer.
+int take_digits(std::string_view& text, std::size_t count) {
+    if (text.size() < count) return -1;
+    int value = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        if (text[i] < '0' || text[i] > '9') return -1;
+        value = value * 10 + (text[i] - '0');
+    }
+    text.remove_prefix(count);
+    return value;
+}
+
+bool take(std::string_view& text, char wanted) {
+    if (text.empty() || (text.front() | 0x20) != (wanted | 0x20)) return false;
+    text.remove_prefix(1);
+    return true;
+}
+
+// Date and time of day up to the fraction, which may be missing; `between` stands between the two.
+std::optional<std::int64_t> take_local(std::string_view& text, char between) {
+    const int year = take_digits(text, 4);
+    if (!take(text, '-')) return std::nullopt;
+    const int month = take_digits(text, 2);
+    if (!take(text, '-')) return std::nullopt;
+    const int day = take_digits(text, 2);
+    if (text.empty() || (text.front() != between && text.front() != (between | 0x20))) return {};
+    text.remove_prefix(1);
+    const int hour = take_digits(text, 2);
+    if (!take(text, ':')) return std::nullopt;
+    const int minute = take_digits(text, 2);
+    if (!take(text, ':')) return std::nullopt;
+    const int second = take_digits(text, 2);
+    const std::chrono::year_month_day date{std::chrono::year(year),
+                                           std::chrono::month(static_cast<unsigned>(month)),
+                                           std::chrono::day(static_cast<unsigned>(day))};
+    if (year < 1 || month < 1 || day < 1 || !date.ok() || hour < 0 || hour > 23 || minute < 0 ||
+        minute > 59 || second < 0 || second > 60) {
+        return std::nullopt;
+    }
+    std::int64_t ms = 0;
+    if (take(text, '.')) {
+        std::size_t digits = 0;
+        for (; !text.empty() && text.front() >= '0' && text.front() <= '9'; ++digits) {
+            if (digits < 3) ms = ms * 10 + (text.front() - '0');
+            text.remove_prefix(1);
+        }
+        if (digits == 0) return std::nullopt;
+        for (; digits < 3; ++digits) ms *= 10;
+    }
+    const auto days = std::chrono::sys_days(date).time_since_epoch().count();
+    return ((std::int64_t{days} * 24 + hour) * 60 + minute) * 60'000 + second * 1000 + ms;
+}
+
+}  // namespace
+
+std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
+    const auto local = take_local(text, 'T');
+    if (!local) return std::nullopt;
+    if (take(text, 'Z')) return text.empty() ? local : std::nullopt;
+    if (text.size() != 6 || (text.front() != '+' && text.front() != '-')) return std::nullopt;
+    const int sign = text.front() == '+' ? 1 : -1;
+    text.remove_prefix(1);
+    const int hours = take_digits(text, 2);
+    if (!take(text, ':')) return std::nullopt;
+    const int minutes = take_digits(text, 2);
+    if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return std::nullopt;
+    return *local - sign * (hours * 60 + minutes) * std::int64_t{60'000};
+}
+
+std::string sql_time(std::int64_t unix_ms) {
+    std::string text = rfc3339(unix_ms);
+    text[10] = ' ';
+    text.pop_back();
+    return text;
+}
+
+std::optional<std::int64_t> parse_sql_time(std::string_view text) {
+    const auto time = take_local(text, ' ');
+    return text.empty() ? time : std::nullopt;
+}
+
+}  // namespace larder::storage

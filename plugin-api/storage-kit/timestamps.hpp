@@ -1,0 +1,21 @@
+// Times as clients and databases write them: RFC 3339 (section 5.6) as it comes in JSON and
+// queries, and the form of SQLite's own functions. Not their making for HTTP: larder/time.hpp.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace larder::storage {
+
+// Unix milliseconds of "2026-11-22T15:26:28.123Z" or with an offset; what is finer is cut. Nothing
+// for what is no such time, or not of the years 1 to 9999. [any]
+std::optional<std::int64_t> parse_rfc3339(std::string_view text);
+
+// "2026-11-22 15:26:28.123", UTC: sorts as times do, and SQLite's datetime() takes it. [any]
+std::string sql_time(std::int64_t unix_ms);
+// Unix milliseconds of that, also without milliseconds, as CURRENT_TIMESTAMP writes it. [any]
+std::optional<std::int64_t> parse_sql_time(std::string_view text);
+
+}  // namespace larder::storage
