@@ -89,22 +89,6 @@ void require_safe_listeners(const config::Configuration& configuration) {
     }
 }
 
-std::shared_ptr<const access::Access> access_of(const config::Configuration& configuration) {
-    const auto http = configuration.section("http");
-    access::Policy policy;
-    policy.auth_enabled = configuration.section("auth")->flag("enabled");
-    policy.own_uid = geteuid();
-    for (const auto& address : http->list("listen")) {
-        if (address.starts_with("unix:")) continue;
-        const std::string host = access::host_of(address);
-        if (host == "0.0.0.0" || host == "::" || host == "*") policy.any_address = true;
-        policy.own_hosts.push_back(host);
-    }
-    policy.allowed_hosts = http->list("allowed_hosts");
-    policy.allowed_origins = http->list("allowed_origins");
-    return std::make_shared<access::Access>(std::move(policy));
-}
-
 void use_certificate(http::Server& server, const config::Configuration& configuration) {
     const auto http = configuration.section("http");
     if (!has_tls(*http)) return;
@@ -120,6 +104,7 @@ config::Configuration read_configuration(config::Loader& loader,
                                          const std::vector<plugin_host::Library>& libraries) {
     auto configuration = loader.with_plugins(plugin_host::declarations_of(libraries));
     require_safe_listeners(configuration);
+    notify::Outlets::check(configuration);
     return configuration;
 }
 
@@ -179,6 +164,7 @@ Daemon::Daemon(const config::Sources& sources, bool background)
         [this](Task task) { return workers_->post(std::move(task)); },
         [log = &log_for("http")](Level level, std::string_view text) { log->write(level, text); });
     make_facilities();
+    make_keepers();
     make_supervisor();
     listen();
 }
@@ -189,23 +175,75 @@ void Daemon::make_facilities() {
     const bool in_utc = configuration_.section("daemon")->text("time_zone") == "utc";
     facilities_ = std::make_unique<plugin_host::Facilities>(plugin_host::FacilitiesOptions{
         data_directory_, log_, in_utc ? &jobs::utc() : &jobs::local_zone(),
-        [this](Task task) {
-            auto pass = own_.gate.enter();
-            if (!pass) return false;
-            return workers_->post([task = std::move(task), held = std::move(pass)]() mutable {
-                task();
-                task = Task();
-            });
-        },
+        [this](Task task) { return post_own(std::move(task)); },
         [this](std::string_view id) { return services_.lease(id, own_); }});
     own_.errors = &facilities_->own_reports;
+    outlets_ = std::make_unique<notify::Outlets>(log_for("alerts"),
+                                                 [this] { return this->configuration(); });
+    facilities_->alert_out = [this](const observe::Alert& alert) { outlets_->tell(alert); };
     facilities_->add_job(
         {"reactors", "every 60s", false, {}, [this](JobRun&) { look_at_reactors(); }});
     facilities_->add_job({"disk", "every 60s", false, {}, [this](JobRun&) {
                               facilities_->check_disk(static_cast<int>(
                                   configuration().section("alerts")->integer("disk_percent")));
                               facilities_->reports.hand_over();
+                              failures_->hand_over();
                           }});
+    facilities_->add_job({"storage", "every 1h", false, {}, [this](JobRun&) { look_at_quotas(); }});
+    facilities_->add_job(
+        {"accounts", "every 5m", false, {}, [this](JobRun&) { accounts_->keep_last_uses(); }});
+}
+
+void Daemon::look_at_quotas() {
+    const auto percent =
+        static_cast<int>(configuration().section("alerts")->integer("quota_percent"));
+    storage_routes_->each_quota([&](const std::string& section, double used_percent) {
+        facilities_->check_quota(section, used_percent, percent);
+    });
+}
+
+bool Daemon::post_own(Task task) {
+    auto pass = own_.gate.enter();
+    if (!pass) return false;
+    return workers_->post([task = std::move(task), held = std::move(pass)]() mutable {
+        task();
+        task = Task();
+    });
+}
+
+void Daemon::make_keepers() {
+    accounts_ = std::make_unique<access::Accounts>(storage::FileSystem::real(),
+                                                   data_directory_ + "/users.json", *log_);
+    const auto post = [this](Task task) { return post_own(std::move(task)); };
+    failures_ =
+        std::make_unique<access::Failures>(facilities_->own_reports, *log_, post, unix_now_ms);
+    logins_ = std::make_unique<access::Logins>(*accounts_, *failures_, post);
+    keepers_ = std::make_unique<access::Keepers>(access::Keepers{*accounts_, *logins_, *failures_});
+    limit_logins(configuration_);
+}
+
+void Daemon::limit_logins(const config::Configuration& configuration) {
+    const auto auth = configuration.section("auth");
+    logins_->set_limits({{auth->integer("failures_per_user"), auth->integer("failures_per_address"),
+                          auth->duration("failure_window")},
+                         auth->duration("remember")});
+}
+
+std::shared_ptr<const access::Access> Daemon::access_of(
+    const config::Configuration& configuration) const {
+    const auto http = configuration.section("http");
+    access::Policy policy;
+    policy.auth_enabled = configuration.section("auth")->flag("enabled");
+    policy.own_uid = geteuid();
+    for (const auto& address : http->list("listen")) {
+        if (address.starts_with("unix:")) continue;
+        const std::string host = access::host_of(address);
+        if (host == "0.0.0.0" || host == "::" || host == "*") policy.any_address = true;
+        policy.own_hosts.push_back(host);
+    }
+    policy.allowed_hosts = http->list("allowed_hosts");
+    policy.allowed_origins = http->list("allowed_origins");
+    return std::make_shared<access::Access>(std::move(policy), keepers_.get());
 }
 
 // A handler that waits on an I/O thread cannot be cut off; its author and the admin can be told.
@@ -334,9 +372,19 @@ void Daemon::start() {
     openapi_->declare(routes);
     service_routes_ = std::make_unique<admin::ServiceRoutes>(*facilities_);
     service_routes_->declare(routes);
-    storage_routes_ = std::make_unique<admin::StorageRoutes>(*supervisor_, data_directory_);
+    storage_routes_ = std::make_unique<admin::StorageRoutes>(*supervisor_, facilities_->own_reports,
+                                                             data_directory_);
     storage_routes_->declare(routes);
+    account_routes_ = std::make_unique<admin::AccountRoutes>(
+        *accounts_, *logins_, facilities_->own_reports,
+        [this] { return this->configuration().section("auth")->flag("enabled"); });
+    account_routes_->declare(routes);
+    token_routes_ = std::make_unique<admin::TokenRoutes>(*accounts_, facilities_->own_reports);
+    token_routes_->declare(routes);
     const auto own = routes.take();
+    for (const auto& endpoint : own) {
+        endpoint->for_any_caller = admin::AccountRoutes::is_for_any_caller(endpoint->route);
+    }
     const std::vector<routing::EndpointPtr> own_endpoints(own.begin(), own.end());
     collect_values();
     insight_ = std::make_unique<admin::DaemonInsight>(
@@ -409,6 +457,13 @@ void Daemon::collect_values() {
     own_metrics_->collect(observe::collect_process);
     own_metrics_->collect([this](observe::Exposition& page) { http_metrics_->collect(page); });
     own_metrics_->collect([this](observe::Exposition& page) { facilities_->collect(page); });
+    own_metrics_->collect([this](observe::Exposition& page) {
+        for (const auto fault : access::kAllFaults) {
+            page.counter("larder_auth_failures_total", "Credentials that were not taken.",
+                         observe::label("reason", access::fault_word(fault)),
+                         failures_->count(fault));
+        }
+    });
     own_metrics_->collect([this](observe::Exposition& page) {
         page.gauge("larder_build_info", "Constant 1, with what was built.",
                    observe::label("version", kVersion) + "," +
@@ -487,6 +542,7 @@ void Daemon::apply(const config::Changes& changes) {
     logs_access_.store(settings->flag("access_log"), std::memory_order_release);
     log_writer_->set_level(observe::level_of(settings->text("log_level")).value_or(Level::info));
     server_->update(front_options(*http));
+    limit_logins(changes.in_force);
     set_access(changes.in_force);
 }
 
@@ -506,6 +562,15 @@ void Daemon::reload_by_signal() noexcept {
     log_->write(Level::error, "not reloaded: too many reloads are under way");
 }
 
+void Daemon::keep_last_uses() noexcept {
+    try {
+        accounts_->keep_last_uses();
+    } catch (const std::exception& error) {
+        log_->write(Level::warning,
+                    fmt::format("tokens' last uses were not kept: {}", error.what()));
+    }
+}
+
 bool Daemon::stop() {
     const auto timeout = configuration().section("daemon")->duration("drain_timeout");
     const auto deadline = std::chrono::steady_clock::now() + timeout;
@@ -517,6 +582,8 @@ bool Daemon::stop() {
     const std::size_t cut = drained.get();
     own_.gate.close();
     facilities_->stop();
+    outlets_->stop();
+    keep_last_uses();
     ended = own_.gate.wait_idle(deadline + kAfterCut) && ended;
     if (cut > 0) {
         log_->write(Level::warning, fmt::format("{} connections were cut", cut));

@@ -10,15 +10,21 @@
 #include <vector>
 
 #include "access/access.hpp"
+#include "access/accounts.hpp"
+#include "access/failures.hpp"
+#include "access/logins.hpp"
+#include "admin/account_routes.hpp"
 #include "admin/admin_routes.hpp"
 #include "admin/daemon_insight.hpp"
 #include "admin/openapi_route.hpp"
 #include "admin/service_routes.hpp"
 #include "admin/storage_routes.hpp"
+#include "admin/token_routes.hpp"
 #include "config/configuration.hpp"
 #include "config/loader.hpp"
 #include "http/http.hpp"
 #include "jobs/worker_pool.hpp"
+#include "notify/outlets.hpp"
 #include "observe/access_log.hpp"
 #include "observe/http_metrics.hpp"
 #include "observe/log.hpp"
@@ -64,7 +70,14 @@ public:
 
 private:
     void make_facilities();
-    void look_at_reactors();  // [worker]
+    void make_keepers();
+    std::shared_ptr<const access::Access> access_of(
+        const config::Configuration& configuration) const;
+    void keep_last_uses() noexcept;
+    void limit_logins(const config::Configuration& configuration);
+    bool post_own(Task task);  // on a worker, under the daemon's own gate [any]
+    void look_at_quotas();     // [worker]
+    void look_at_reactors();   // [worker]
     void make_supervisor();
     void apply(const config::Changes& changes);
     std::shared_ptr<const config::Section> section_anew(const std::string& plugin);
@@ -113,7 +126,12 @@ private:
     std::atomic<bool> logs_access_{false};
     std::unique_ptr<jobs::WorkerPool> workers_;
     plugin_host::ServiceRegistry services_;
+    std::unique_ptr<notify::Outlets> outlets_;
     std::unique_ptr<plugin_host::Facilities> facilities_;
+    std::unique_ptr<access::Accounts> accounts_;
+    std::unique_ptr<access::Failures> failures_;
+    std::unique_ptr<access::Logins> logins_;
+    std::unique_ptr<access::Keepers> keepers_;
     std::unique_ptr<plugin_host::Choices> choices_;
     std::unique_ptr<routing::Dispatcher> dispatcher_;
     std::unique_ptr<plugin_host::Supervisor> supervisor_;
@@ -123,6 +141,8 @@ private:
     std::unique_ptr<admin::DaemonInsight> insight_;
     std::unique_ptr<observe::MetricsOwner> own_metrics_;
     std::unique_ptr<admin::AdminRoutes> admin_;
+    std::unique_ptr<admin::AccountRoutes> account_routes_;
+    std::unique_ptr<admin::TokenRoutes> token_routes_;
     std::unique_ptr<admin::OpenApiRoute> openapi_;
     std::unique_ptr<admin::ServiceRoutes> service_routes_;
     std::unique_ptr<admin::StorageRoutes> storage_routes_;

@@ -5,6 +5,11 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
+
+#include "access/secrets.hpp"
+#include "larder/time.hpp"
+#include "storage-kit/digest.hpp"
 
 namespace larder::access {
 namespace {
@@ -16,13 +21,36 @@ std::string lower(std::string_view text) {
     return out;
 }
 
+constexpr std::int64_t kUseMs = 60000;  // how exactly a token's last use is kept
+
+// What follows the scheme's name, which is compared without case (RFC 9110 §11.1); nothing for
+// another scheme.
+std::optional<std::string_view> after_scheme(std::string_view credentials,
+                                             std::string_view scheme) {
+    if (credentials.size() <= scheme.size() || credentials[scheme.size()] != ' ' ||
+        !http::equals_ignoring_case(credentials.substr(0, scheme.size()), scheme)) {
+        return std::nullopt;
+    }
+    credentials.remove_prefix(scheme.size() + 1);
+    while (credentials.starts_with(' ')) credentials.remove_prefix(1);
+    return credentials;
+}
+
+PrincipalPtr make_nameless(Principal::By by, std::string name) {
+    Principal principal;
+    principal.by = by;
+    principal.name = std::move(name);
+    return std::make_shared<Principal>(std::move(principal));
+}
+
 void lower_all(std::vector<std::string>& texts) {
     for (auto& text : texts) text = lower(text);
 }
 
 }  // namespace
 
-Access::Access(Policy policy) : policy_(std::move(policy)) {
+Access::Access(Policy policy, const Keepers* keepers)
+    : policy_(std::move(policy)), keepers_(keepers) {
     lower_all(policy_.allowed_hosts);
     lower_all(policy_.allowed_origins);
 }
@@ -88,17 +116,119 @@ std::optional<Refusal> Access::judge_site(const http::Head& head, const http::Pe
                    "origin to http.allowed_origins"};
 }
 
-std::optional<Refusal> Access::judge_credentials(const http::Peer& peer,
-                                                 Permission permission) const {
-    if (!policy_.auth_enabled || permission == Permission::open || is_local_admin(peer)) {
-        return std::nullopt;
-    }
-    return Refusal{401, "unauthorized", "this request wants credentials"};
+Refusal Access::unauthorized() {
+    return {401, "unauthorized",
+            "this wants credentials: a token (Authorization: Bearer larder_…) or a user's name and "
+            "password (Basic)"};
 }
 
-std::string_view Access::principal(const http::Peer& peer) const {
-    if (!policy_.auth_enabled) return {};
-    return is_local_admin(peer) ? "local" : std::string_view{};
+Access::Identity Access::identify(const std::shared_ptr<http::Exchange>& exchange,
+                                  const Attempt* tried) const {
+    static const thread_local PrincipalPtr everybody = make_nameless(Principal::By::nothing, "");
+    static const thread_local PrincipalPtr local = make_nameless(Principal::By::socket, "local");
+    if (!policy_.auth_enabled) return {everybody, {}, {}};
+    const auto given = exchange->head().field("Authorization");
+    if (!given && is_local_admin(exchange->peer())) return {local, {}, {}};
+    if (!given || keepers_ == nullptr) return {};
+    refresh();
+    if (const auto token = after_scheme(*given, "Bearer")) {
+        return by_token(*token, *exchange);
+    }
+    if (const auto encoded = after_scheme(*given, "Basic")) {
+        return by_password(*encoded, exchange, tried);
+    }
+    return refused(Fault::malformed, "the Authorization header is neither Bearer nor Basic",
+                   *exchange, "");
+}
+
+void Access::refresh() const {
+    const std::uint64_t version = keepers_->accounts.version();
+    if (version == version_) return;
+    // The version is read first: what is kept may be newer than it says, never older.
+    directory_ = keepers_->accounts.now();
+    version_ = version;
+    users_.clear();
+    tokens_.clear();
+}
+
+Access::Identity Access::by_token(std::string_view text, const http::Exchange& exchange) const {
+    const auto id = token_id(text);
+    const auto wrong = [&](Fault fault, std::string_view detail) {
+        return refused(fault, detail, exchange, id.value_or(""));
+    };
+    if (!id) return wrong(Fault::malformed, "this is no token of larderd's");
+    const auto found = directory_->tokens.find(*id);
+    static thread_local storage::Sha256 sum;
+    sum.update(text);
+    const std::string digest = sum.finish_hex();
+    if (found == directory_->tokens.end() || !is_same(digest, found->second.sha256)) {
+        return wrong(Fault::token, "there is no such token; it may have been revoked");
+    }
+    const Token& token = found->second;
+    const std::int64_t now = unix_now_ms();
+    if (token.expires_ms != 0 && token.expires_ms <= now) {
+        return wrong(Fault::expired, "the token has expired; ask an admin for another");
+    }
+    auto known = tokens_.find(*id);
+    if (known == tokens_.end()) {
+        known = tokens_.emplace(token.id, principal_of(token, *directory_)).first;
+    }
+    if (!known->second) return wrong(Fault::token, "the token's user is gone or disabled");
+    if (now - token.last_used_ms->load(std::memory_order_relaxed) >= kUseMs) {
+        token.last_used_ms->store(now, std::memory_order_relaxed);
+    }
+    return {known->second, {}, {}};
+}
+
+Access::Identity Access::by_password(std::string_view encoded,
+                                     const std::shared_ptr<http::Exchange>& exchange,
+                                     const Attempt* tried) const {
+    const auto pair = from_base64(encoded);
+    const std::size_t colon = pair ? pair->find(':') : std::string::npos;
+    if (colon == std::string::npos) {
+        return refused(Fault::malformed, "the Basic credentials are no name:password in base64",
+                       *exchange, "");
+    }
+    const std::string_view name = std::string_view(*pair).substr(0, colon);
+    const std::string_view password = std::string_view(*pair).substr(colon + 1);
+    const auto found = directory_->users.find(name);
+    const bool known = found != directory_->users.end() && !found->second.disabled;
+    if (known && keepers_->logins.remembers(found->second, password)) {
+        return {user(found->second), {}, {}};
+    }
+    if (tried != nullptr && tried->state() != Attempt::State::waiting) {
+        if (tried->state() == Attempt::State::right && known) return {user(found->second), {}, {}};
+        if (tried->state() == Attempt::State::failed) {
+            return {nullptr, Refusal{500, "internal", "the password could not be tried"}, {}};
+        }
+        return {nullptr, Refusal{401, "unauthorized", "name or password is wrong"}, {}};
+    }
+    auto begun = keepers_->logins.begin(name, password, {exchange->peer().address, exchange->id()},
+                                        [exchange] { exchange->begin_again(); });
+    if (const auto* throttled = std::get_if<Logins::Throttled>(&begun)) {
+        const auto seconds = std::chrono::ceil<std::chrono::seconds>(throttled->wait).count();
+        return {nullptr,
+                Refusal{429, "too-many-logins",
+                        "too many wrong passwords for this user or from this address",
+                        static_cast<int>(seconds)},
+                {}};
+    }
+    if (std::holds_alternative<Logins::Busy>(begun)) {
+        return {nullptr, Refusal{503, "overloaded", "too many passwords wait to be tried", 1}, {}};
+    }
+    return {nullptr, {}, std::get<AttemptPtr>(std::move(begun))};
+}
+
+PrincipalPtr Access::user(const User& user) const {
+    auto known = users_.find(user.name);
+    if (known == users_.end()) known = users_.emplace(user.name, principal_of(user)).first;
+    return known->second;
+}
+
+Access::Identity Access::refused(Fault fault, std::string_view detail,
+                                 const http::Exchange& exchange, std::string_view actor) const {
+    keepers_->failures.note(fault, exchange.peer().address, actor, exchange.id());
+    return {nullptr, Refusal{401, "unauthorized", std::string(detail)}, {}};
 }
 
 }  // namespace larder::access

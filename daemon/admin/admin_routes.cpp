@@ -244,7 +244,7 @@ Response AdminRoutes::health(const Request& /*request*/) const {
 }
 
 Response AdminRoutes::readiness(const Request& request) const {
-    const bool reasons = request.may(Permission::read, "status");
+    const bool reasons = request.may(Permission::read, "daemon/readiness");
     bool ready = true;
     Array items;
     for (const PluginStatus& plugin : sources_.plugins.status()) {

@@ -116,16 +116,28 @@ inline constexpr std::string_view kUsageSchema = R"({"type": "object",
         "file_system": {"type": "object", "required": ["size", "free", "available"]}},
     "additionalProperties": {"type": "object"}})";
 
-inline constexpr std::string_view kCleanupSchema = R"({"type": "object", "properties": {
-    "older_than_days": {"type": "number"}, "only_never_downloaded": {"type": "boolean"},
-    "metrics_older_than_days": {"type": "number"}, "keep_backups": {"type": "integer"},
-    "dry_run": {"type": "boolean"}}})";
+inline constexpr std::string_view kCleanupSchema = R"({"type": "object",
+    "properties": {
+        "older_than_days": {"type": "number", "minimum": 0,
+            "description": "Files that were uploaded longer ago; absent: none."},
+        "only_never_downloaded": {"type": "boolean", "default": true,
+            "description": "Of these only such as nobody ever fetched."},
+        "metrics_older_than_days": {"type": "number", "minimum": 0},
+        "keep_backups": {"type": "integer", "minimum": 1,
+            "description": "The latest so many stay, and always the newest that was verified."},
+        "dry_run": {"type": "boolean", "default": false}},
+    "additionalProperties": false})";
 inline constexpr std::string_view kCleanedSchema = R"({"type": "object",
     "required": ["dry_run", "removed", "count", "bytes_freed"],
     "properties": {"dry_run": {"type": "boolean"}, "count": {"type": "integer"},
         "bytes_freed": {"type": "integer"},
-        "removed": {"type": "array", "items": {"type": "object",
-            "required": ["kind", "name", "size"]}}}})";
+        "removed": {"type": "array", "description": "The first thousand; `count` counts all.",
+            "items": {"type": "object", "required": ["kind", "name", "size"]}},
+        "failed": {"type": "array", "description": "Plugins that could not go on, and why.",
+            "items": {"type": "object", "required": ["plugin", "code", "detail"]}}}})";
+inline constexpr std::string_view kCleanupProblems =
+    "409 busy: another cleanup is under way; "
+    "503 audit-refused: the action could not be recorded, so it was not done";
 
 // ---- jobs and alerts
 

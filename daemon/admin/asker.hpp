@@ -18,7 +18,9 @@ public:
           request_id_(request.id()) {}
 
     // Before the change. Throws what the audit throws: then it must not be made. [worker]
-    void record(Audit& audit, std::string_view action, std::string_view target) const {
+    // `details` is a JSON object, or empty.
+    void record(Audit& audit, std::string_view action, std::string_view target,
+                std::string_view details = {}) const {
         AuditRecord record;
         record.actor = principal_;
         record.action = action;
@@ -26,6 +28,7 @@ public:
         record.outcome = "ok";
         record.ip_address = ip_address_;
         record.request_id = request_id_;
+        record.details = details;
         audit.record(record);
     }
 

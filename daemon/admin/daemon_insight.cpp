@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "admin/storage_routes.hpp"
 #include "larder/usage.hpp"
+#include "storage-kit/file_system.hpp"
 
 namespace larder::admin {
 
@@ -31,7 +31,7 @@ void DaemonInsight::storage(UsageSink& sink) {
         static_cast<Usage*>(power)->measure(sink);
     });
     sink.section("total");
-    sink.count("size", bytes_below(sources_.data_directory));
+    sink.count("size", storage::bytes_below(sources_.data_directory));
 }
 
 }  // namespace larder::admin

@@ -1,32 +1,37 @@
-// How much is stored, and room made: GET /api/storage/usage and POST /api/storage/cleanup, put
-// together of what each plugin says and does. Not the plugins' own figures and rules.
+// How much is stored, and making room: GET /api/storage/usage and POST /api/storage/cleanup, put
+// together of what each plugin says and does. Not the plugins' own figures, nor their retention.
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <mutex>
 #include <string>
 
+#include "larder/alerts.hpp"
 #include "larder/http.hpp"
 #include "plugin_host/supervisor.hpp"
 
 namespace larder::admin {
 
-// What the files below a folder hold; what goes away meanwhile is passed over. [worker]
-std::uint64_t bytes_below(const std::string& folder);
-
 class StorageRoutes {
 public:
-    // The supervisor outlives it.
-    StorageRoutes(const plugin_host::Supervisor& plugins, std::string data_directory)
-        : plugins_(plugins), data_directory_(std::move(data_directory)) {}
+    // Supervisor and audit outlive it.
+    StorageRoutes(const plugin_host::Supervisor& plugins, Audit& audit, std::string data_directory)
+        : plugins_(plugins), audit_(audit), data_directory_(std::move(data_directory)) {}
 
     void declare(Routes& routes);
+    // Tells how many percent of its quota each section that has one uses. [worker]
+    void each_quota(
+        const std::function<void(const std::string& section, double used_percent)>& use) const;
 
 private:
     Response usage(const Request& request) const;
-    Response clean(const Request& request) const;
+    Response clean(const Request& request);
 
     const plugin_host::Supervisor& plugins_;
+    Audit& audit_;
     const std::string data_directory_;
+    std::mutex cleaning_;  // one at a time
 };
 
 }  // namespace larder::admin

@@ -90,10 +90,42 @@ constexpr Setting kHttp[] = {
 
 constexpr Setting kAuth[] = {
     {"enabled", "flag", "false", nullptr, nullptr,
-     "Ask every caller for a token or a user's password.", false, false},
+     "Ask every caller for a token or a user's password; not root and not larderd's own user on a "
+     "Unix socket.",
+     false, false},
+    {"failures_per_user", "integer", "10", "1", "1000000",
+     "Wrong passwords for one user name, within failure_window, before further ones are refused "
+     "untried.",
+     true, false},
+    {"failures_per_address", "integer", "50", "1", "1000000",
+     "The same from one address, whatever the names.", true, false},
+    {"failure_window", "duration", "5m", "1s", "1d",
+     "How long wrong passwords are counted together.", true, false},
+    {"remember", "duration", "5m", "0s", "1d",
+     "How long a right password is remembered in memory, so that a client that sends it with each "
+     "request does not cost a slow check each time; 0 never.",
+     true, false},
 };
 
 constexpr Setting kAlerts[] = {
+    {"webhook_url", "text", "", nullptr, nullptr,
+     "Where alerts are posted to as JSON when they are raised and when they are over: http://… or "
+     "https://…",
+     true, true},
+    {"webhook_secret", "text", "", nullptr, nullptr,
+     "What such posts are signed with (HMAC-SHA-256, header Larder-Signature); empty: they are "
+     "not.",
+     true, true},
+    {"smtp_url", "text", "", nullptr, nullptr,
+     "The mail server that takes alerts: smtp://HOST[:PORT], or "
+     "smtps://[USER:PASSWORD@]HOST[:PORT].",
+     true, true},
+    {"mail_to", "text", "", nullptr, nullptr, "Whom they are for, comma-separated.", true, false},
+    {"mail_from", "text", "", nullptr, nullptr,
+     "Whom they are from; empty: larderd at this machine's name.", true, false},
+    {"quota_percent", "integer", "90", "1", "100",
+     "An alert is raised when so many percent of a plugin's quota are used; looked at each hour.",
+     true, false},
     {"disk_percent", "integer", "95", "1", "100",
      "An alert is raised when the file system with the data is filled by so many percent.", true,
      false},

@@ -170,6 +170,12 @@ void Connection::deliver(std::uint64_t what) noexcept {
         case Letter::chunk:
             if (current) take_generated();
             break;
+        case Letter::again:
+            if (current && undecided_ && phase_ == Phase::exchange && output_ == Output::pending &&
+                !answered_.load(std::memory_order_relaxed)) {
+                ask_application();
+            }
+            break;
         case Letter::proceed: break;
     }
     process();
@@ -346,10 +352,14 @@ void Connection::begin_exchange() {
     received_ = dropped_ = 0;
     body_left_ = head_.content_length.value_or(0);
     input_ = head_.chunked || body_left_ > 0 ? Input::unread : Input::whole;
-    const std::uint32_t serial = serial_.load(std::memory_order_relaxed);
     refused_.store(false, std::memory_order_relaxed);
     answered_.store(false, std::memory_order_release);
+    ask_application();
+}
 
+void Connection::ask_application() {
+    undecided_ = false;
+    const std::uint32_t serial = serial_.load(std::memory_order_relaxed);
     const std::shared_ptr<Connection> me = self();
     try {
         BodyPlan plan = reactor_->environment().application->begin(me);
@@ -368,6 +378,9 @@ void Connection::application_threw(std::uint32_t serial, std::string_view where,
     if (serial != serial_.load(std::memory_order_relaxed) || phase_ != Phase::exchange) return;
     refuse(500, "internal", "the request could not be carried out");
 }
+
+// By mail also on this thread: begin() may not have returned yet.
+void Connection::begin_again() noexcept { reactor_->mail(self(), letter(Letter::again)); }
 
 void Connection::choose_id() {
     const std::optional<std::string_view> given =

@@ -55,6 +55,7 @@ public:
     void answer(Response&& response) noexcept override;
     std::shared_ptr<EventStream> stream(StreamHead&& head) noexcept override;
     void resume_body() noexcept override;
+    void begin_again() noexcept override;
 
 private:
     enum class Phase : std::uint8_t { handshake = 1, head, exchange, dropping, lingering, closed };
@@ -69,7 +70,7 @@ private:
     enum class Wait : std::uint8_t { none = 1, handshake, idle, head, body, write, retry, linger };
     // Where the read under way puts its bytes.
     enum class Target : std::uint8_t { buffer = 1, side, body, chunk, nowhere };
-    enum class Letter : std::uint8_t { answer = 1, stream, flush, resume, chunk, proceed };
+    enum class Letter : std::uint8_t { answer = 1, stream, flush, resume, chunk, proceed, again };
 
     std::shared_ptr<Connection> self();
     std::uint64_t letter(Letter what) const noexcept;  // with the exchange's number
@@ -101,6 +102,7 @@ private:
     // ---- heads
     bool read_head();
     void begin_exchange();
+    void ask_application();
     void choose_id();
     void refuse(int status, std::string_view slug, std::string_view detail,
                 std::string_view member = {}, std::uint64_t value = 0);
@@ -165,7 +167,8 @@ private:
     Target target_ = Target::buffer;
     bool reading_ = false, writing_ = false;  // an operation is under way
     bool in_loop_ = false;
-    bool end_seen_ = false;  // the client has sent its last byte
+    bool undecided_ = false;  // begin() will be called again
+    bool end_seen_ = false;   // the client has sent its last byte
     bool turn_away_ = false;
     bool headless_ = false;   // the exchange is a refusal of something that was no head
     bool keep_ = true;        // the connection goes on after this answer

@@ -299,7 +299,7 @@ void Connection::client_gone() {
     }
     if (!busy) return close();
     // The application was asked for nothing yet, so it will never answer and let go by that.
-    const bool unasked = output_ == Output::pending && input_ == Input::buffering &&
+    const bool unasked = output_ == Output::pending && (undecided_ || input_ == Input::buffering) &&
                          !answered_.load(std::memory_order_acquire);
     close();
     if (cancel) cancel->cancel();

@@ -28,6 +28,8 @@ void Connection::adopt_plan(BodyPlan&& plan) {
     }
     plan_ = std::move(plan);
     if (plan_.kind == BodyPlan::Kind::answered) return;
+    undecided_ = plan_.kind == BodyPlan::Kind::later;
+    if (undecided_) return;
     decoder_ = head_.chunked ? std::make_unique<ChunkDecoder>() : nullptr;
     stored_ = 0;
     // A read that outlived an early answer may have left bytes of the body before.

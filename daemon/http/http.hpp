@@ -83,6 +83,8 @@ public:
 
     // A BodySink that returned false wants bytes again. [any]
     virtual void resume_body() noexcept = 0;
+    // After BodyPlan::later: begin() is called anew, unless the client has left. [any]
+    virtual void begin_again() noexcept = 0;
 
     // Free for the application, for the time of one exchange: let go after ended(), or, when the
     // client left first, after the late answer. What holds the exchange has no place here. [io]
@@ -116,6 +118,8 @@ struct BodyPlan {
         // hand it to `sink` (beyond `limit`: abort and 413); end() comes for an empty body, too;
         // 100-continue goes out when the sink is first ready; run() is not called
         stream,
+        // not decided yet: nothing is read, until Exchange::begin_again() has begin() asked anew
+        later,
     };
     Kind kind;
     std::uint64_t limit = 0;

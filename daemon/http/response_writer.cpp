@@ -26,6 +26,27 @@ bool is_own_name(std::string_view name) noexcept {
                        [&](std::string_view own) { return equals_ignoring_case(own, name); });
 }
 
+// A header that every answer has, unless the application wrote it.
+struct Guard {
+    std::string_view name, line;
+};
+// An answer is never sniffed, never a page that may do anything, and never part of another site's.
+constexpr std::array<Guard, 3> kGuards{{
+    {"X-Content-Type-Options", "X-Content-Type-Options: nosniff\r\n"},
+    {"Content-Security-Policy", "Content-Security-Policy: default-src 'none'; sandbox\r\n"},
+    {"Cross-Origin-Resource-Policy", "Cross-Origin-Resource-Policy: same-origin\r\n"},
+}};
+
+void append_guards(std::string& out, const Headers* headers) {
+    for (const Guard& guard : kGuards) {
+        const auto is_it = [&guard](const auto& header) {
+            return equals_ignoring_case(header.first, guard.name);
+        };
+        if (headers != nullptr && std::any_of(headers->begin(), headers->end(), is_it)) continue;
+        out += guard.line;
+    }
+}
+
 void append_number(std::string& out, std::uint64_t number, int base = 10) {
     std::array<char, 20> digits;
     const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), number, base);
@@ -74,6 +95,7 @@ void append_head(std::string& out, const ResponseHead& head) {
         }
     }
     out += head.extra;
+    append_guards(out, head.headers);
     if (head.framing == Framing::length) {
         out += "Content-Length: ";
         append_number(out, head.length);

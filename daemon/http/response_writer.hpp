@@ -33,7 +33,9 @@ struct ResponseHead {
 // the answer, and the front's own names would frame it twice. [any]
 std::string refusal_of(int status, const Headers& headers);
 
-// Appends status line, headers and the empty line. [any]
+// Appends status line, headers and the empty line, and what keeps a browser from taking an answer
+// for a page, or another site's page from embedding it (where the application says something of
+// that, its word stands). [any]
 void append_head(std::string& out, const ResponseHead& head);
 
 // A chunk's first line, "1a\r\n". [any]

@@ -2,7 +2,6 @@
 #include "observe/request_samples.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace larder::observe {
@@ -23,9 +22,7 @@ struct Kept {
 };
 
 template <std::size_t N> std::uint8_t put(std::array<char, N>& to, std::string_view text) noexcept {
-    const std::size_t size = std::min(text.size(), N);
-    std::memcpy(to.data(), text.data(), size);
-    return static_cast<std::uint8_t>(size);
+    return static_cast<std::uint8_t>(text.copy(to.data(), N));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <random>
@@ -14,6 +15,8 @@
 
 namespace larder::plugin_host {
 namespace {
+
+constexpr int kSlackPercent = 3;  // below its threshold before a trouble counts as over
 
 std::function<double()> dice() {
     return [engine = std::mt19937_64(std::random_device{}())]() mutable {
@@ -35,6 +38,7 @@ Facilities::Facilities(FacilitiesOptions options)
                  fact.text = alert.text;
                  fact.raised = alert.resolved_ms == 0;
                  events.publish(fact);
+                 if (alert_out) alert_out(alert);
              }),
       reports(*options_.log, options_.lease, unix_now_ms),
       own_alerts(alerts, "larderd"),
@@ -83,13 +87,25 @@ void Facilities::check_disk(int percent) {
     // As df counts: what only root may use is not there for others.
     const std::uint64_t used = facts.f_blocks - facts.f_bfree;
     const std::uint64_t all = used + facts.f_bavail;
-    if (all == 0 || used * 100 < all * static_cast<std::uint64_t>(percent)) {
-        return own_alerts.resolve("disk");
-    }
+    const auto filled_by = [&](int limit) {
+        return all > 0 && used * 100 >= all * static_cast<std::uint64_t>(std::max(limit, 0));
+    };
+    if (!filled_by(percent - kSlackPercent)) return own_alerts.resolve("disk");
+    if (!filled_by(percent)) return;
     own_alerts.raise("disk", facts.f_bavail == 0 ? Severity::critical : Severity::warning,
                      fmt::format("the file system with the data is filled by {} %, {} MiB are "
                                  "left; remove data or make it larger",
                                  used * 100 / all, facts.f_bavail * facts.f_frsize >> 20U));
+}
+
+void Facilities::check_quota(std::string_view what, double used_percent, int percent) {
+    const std::string key = fmt::format("quota:{}", what);
+    if (used_percent < percent - kSlackPercent) return own_alerts.resolve(key);
+    if (used_percent < percent) return;
+    own_alerts.raise(key, used_percent >= 100 ? Severity::error : Severity::warning,
+                     fmt::format("{:.1f} % of the quota of {} are used; remove data, clean up "
+                                 "(larderctl storage cleanup), or raise the quota",
+                                 used_percent, what));
 }
 
 void Facilities::collect(observe::Exposition& page) const {

@@ -40,6 +40,8 @@ struct MaintenanceHooks {
 class Facilities {
 public:
     MaintenanceHooks maintenance;  // set before the first plugin starts
+    // Hears of each alert that is raised, changes or ends; must not wait. Likewise. [any]
+    std::function<void(const observe::Alert&)> alert_out;
 
     explicit Facilities(FacilitiesOptions options);
     Facilities(const Facilities&) = delete;
@@ -53,8 +55,10 @@ public:
     void plugin_stands(const std::string& plugin, std::string_view state, std::string_view reason,
                        std::optional<Severity> trouble);
     // Raises an alert while the file system with the data is filled by that much, or cannot be
-    // asked; resolves it when it is not. [worker]
+    // asked; resolves it when it is some percent less, so that it does not come and go. [worker]
     void check_disk(int percent);
+    // The same of a quota of which so much is used; `what` names it. [worker]
+    void check_quota(std::string_view what, double used_percent, int percent);
     const jobs::TimeZone& zone() const noexcept { return *options_.zone; }
     void collect(observe::Exposition& page) const;  // [any]
 

@@ -39,6 +39,25 @@ public:
     void close() noexcept override {}
 };
 
+// What the path of a request names, below /api: "kv/settings/theme". A folder ends in a slash, so
+// that "kv/settings/" covers the bucket as well as its keys; a tail behind the rest is no part of
+// it.
+std::string resource_of(const Pattern& pattern,
+                        const std::array<std::string_view, kMaxParameters>& values) {
+    std::string name;
+    std::size_t value = 0;
+    bool rest = false;
+    for (const Segment& segment : pattern.segments) {
+        rest = segment.kind == Segment::Kind::rest;
+        const bool fixed = segment.kind == Segment::Kind::fixed;
+        name += '/';
+        name += fixed ? std::string_view(segment.text) : values[value++];
+    }
+    if (!rest) name += '/';
+    static constexpr std::string_view kRoot = "/api/";
+    return name.substr(name.starts_with(kRoot) ? kRoot.size() : 1);
+}
+
 }  // namespace
 
 Error stopped(const Owner& owner) {
@@ -49,33 +68,33 @@ Error stopped(const Owner& owner) {
 }
 
 Call::Call(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const RouteTable> table,
-           const Match& match, std::string_view principal, bool trusted)
+           const Match& match, access::PrincipalPtr principal)
     : exchange_(std::move(exchange)),
       table_(std::move(table)),
       endpoint_(match.endpoint),
-      principal_(principal),
-      trusted_(trusted),
+      principal_(std::move(principal)),
       values_(match.values) {}
+
+std::string_view Call::decode_one(std::string_view text, bool query) {
+    if (text.find('%') == std::string_view::npos &&
+        (!query || text.find('+') == std::string_view::npos)) {
+        return text;
+    }
+    const std::size_t begin = decoded_.size();
+    if (percent_decode(text, decoded_, query)) return std::string_view(decoded_).substr(begin);
+    if (query) {
+        throw Error(Errc::bad_request, "invalid-parameter",
+                    "a query parameter has a malformed %-escape or a NUL")
+            .with("parameter", http::json_quoted(text));
+    }
+    throw Error(Errc::bad_request, "bad-request", "the path has a malformed %-escape or a NUL");
+}
 
 void Call::decode(const Match& match) {
     const std::string_view target = exchange_->head().target;
     const std::size_t mark = std::min(target.find('?'), target.size());
     if (target.find_first_of("%+") == std::string_view::npos && mark == target.size()) return;
     decoded_.reserve(target.size());  // decoding never grows, so views into it stay good
-    const auto decode_one = [this](std::string_view text, bool query) -> std::string_view {
-        if (text.find('%') == std::string_view::npos &&
-            (!query || text.find('+') == std::string_view::npos)) {
-            return text;
-        }
-        const std::size_t begin = decoded_.size();
-        if (percent_decode(text, decoded_, query)) return std::string_view(decoded_).substr(begin);
-        if (query) {
-            throw Error(Errc::bad_request, "invalid-parameter",
-                        "a query parameter has a malformed %-escape or a NUL")
-                .with("parameter", http::json_quoted(text));
-        }
-        throw Error(Errc::bad_request, "bad-request", "the path has a malformed %-escape or a NUL");
-    };
     for (std::size_t i = 0; i < match.value_count; ++i) {
         values_[i] = decode_one(match.values[i], false);
     }
@@ -97,6 +116,10 @@ void Call::decode(const Match& match) {
         }
         query_.emplace_back(name, decode_one(pair.substr(std::min(equals + 1, pair.size())), true));
     }
+}
+
+const access::PrincipalPtr& caller_of(const Request& request) {
+    return static_cast<const Call&>(request).caller();
 }
 
 Reply Call::make_reply() {
@@ -148,9 +171,30 @@ std::optional<std::uint64_t> Call::content_length() const noexcept {
     return exchange_->head().content_length;
 }
 
-// Without users there are no scopes narrower than the route's own permission, judged already.
-bool Call::may(Permission permission, std::string_view /*resource*/) const {
-    return trusted_ || permission == Permission::open;
+bool Call::may(Permission permission, std::string_view resource) const {
+    if (permission == Permission::open) return true;
+    if (principal_ == nullptr) return false;
+    const std::string_view area = resource.substr(0, resource.find('/'));
+    return principal_->rights.allow(area, permission) && principal_->rights.cover(resource);
+}
+
+bool Call::is_allowed() const {
+    if (endpoint_->route.permission == Permission::open) return true;
+    if (principal_ == nullptr) return false;
+    if (endpoint_->for_any_caller) return true;
+    const access::Rights& rights = principal_->rights;
+    const std::string& owner = endpoint_->owner->name;
+    if (!rights.allow(owner == "larderd" ? access::kDaemonArea : owner,
+                      endpoint_->route.permission)) {
+        return false;
+    }
+    if (!rights.is_confined()) return true;
+    const std::string name = resource_of(endpoint_->pattern, values_);
+    if (rights.cover(name)) return true;
+    // A list of what begins with `prefix` shows no more than that.
+    const auto prefix = query("prefix");
+    return endpoint_->route.method == Method::get && prefix &&
+           rights.cover(name + std::string(*prefix));
 }
 
 void Call::answer(Response&& response) noexcept {
@@ -215,7 +259,7 @@ void Call::report(int status, std::string_view slug, std::string_view message) c
     report.endpoint = observe::route_of(*endpoint_->series);
     report.method = method_name(endpoint_->route.method);
     report.request_id = id();
-    report.user_id = principal_;
+    report.user_id = principal();
     report.context = context;
     endpoint_->owner->errors->report(report);
 }

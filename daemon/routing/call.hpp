@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "access/principal.hpp"
 #include "http/http.hpp"
 #include "larder/http.hpp"
 #include "routing/gate.hpp"
@@ -26,7 +27,7 @@ Error stopped(const Owner& owner);
 class Call final : public Request, public PendingReply, public std::enable_shared_from_this<Call> {
 public:
     Call(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const RouteTable> table,
-         const Match& match, std::string_view principal, bool trusted);
+         const Match& match, access::PrincipalPtr principal);
 
     // Decodes parameters and query; throws Error{bad_request} naming what is malformed or unknown.
     void decode(const Match& match);
@@ -46,6 +47,12 @@ public:
     void ended() noexcept;  // the exchange is over, only a Reply may be left [io]
     const Endpoint& endpoint() const noexcept { return *endpoint_; }
     http::Exchange& exchange() const noexcept { return *exchange_; }
+    // Null on an open route that was asked without credentials.
+    const access::PrincipalPtr& caller() const noexcept { return principal_; }
+    // Whether the route may be used on what the path names. Of a caller who is_confined()
+    // decode() has been called.
+    bool is_allowed() const;
+    bool is_confined() const noexcept { return principal_ && principal_->rights.is_confined(); }
 
     // The right to answer; keeps this alive until it is used.
     Reply make_reply();
@@ -63,7 +70,9 @@ public:
     std::optional<std::string_view> header(std::string_view name) const override;
     std::optional<std::uint64_t> content_length() const noexcept override;
     std::string_view body() const override { return exchange_->body(); }
-    std::string_view principal() const noexcept override { return principal_; }
+    std::string_view principal() const noexcept override {
+        return principal_ ? std::string_view(principal_->name) : std::string_view();
+    }
     bool may(Permission permission, std::string_view resource) const override;
     std::string_view peer_address() const noexcept override { return exchange_->peer().address; }
     std::string_view id() const noexcept override { return exchange_->id(); }
@@ -76,6 +85,7 @@ public:
     void drop() noexcept override;
 
 private:
+    std::string_view decode_one(std::string_view text, bool query);
     bool claim() noexcept { return (phase_.fetch_or(kAnswered) & kAnswered) == 0; }
     void answer(Response&& response) noexcept;
     void answer_problem(const Error& error) noexcept;
@@ -93,8 +103,7 @@ private:
     const std::shared_ptr<http::Exchange> exchange_;
     const std::shared_ptr<const RouteTable> table_;  // keeps endpoint_
     const Endpoint* const endpoint_;
-    const std::string_view principal_;
-    const bool trusted_;                                   // has credentials, or needs none here
+    const access::PrincipalPtr principal_;
     std::array<std::string_view, kMaxParameters> values_;  // decoded
     std::vector<std::pair<std::string_view, std::string_view>> query_;
     std::string decoded_;                     // what the views above point into
@@ -104,6 +113,9 @@ private:
     std::uint32_t life_ = 0;  // of the owner, when this began
     Gate::Pass pass_;         // only the reactor, once it is held
 };
+
+// Who asks, of a request that the dispatcher made. [any]
+const access::PrincipalPtr& caller_of(const Request& request);
 
 template <class F> void Call::guarded(F&& body) noexcept {
     begin_handler();

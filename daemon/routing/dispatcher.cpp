@@ -77,6 +77,9 @@ Response from_refusal(const access::Refusal& refusal, std::string_view id) {
         response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"larder\"");
         response.headers.emplace_back("WWW-Authenticate", "Basic realm=\"larder\"");
     }
+    if (refusal.retry_after > 0) {
+        response.headers.emplace_back("Retry-After", std::to_string(refusal.retry_after));
+    }
     return response;
 }
 
@@ -101,14 +104,44 @@ void Dispatcher::set_view(std::size_t reactor, View view) {
 
 http::BodyPlan Dispatcher::begin(const std::shared_ptr<http::Exchange>& exchange) {
     try {
-        return route(exchange, slots_[exchange->reactor()].view);
+        return route(exchange, slots_[exchange->reactor()]);
     } catch (const Error& error) {
         return answered(*exchange, http::problem(error, exchange->id()));
     }
 }
 
-http::BodyPlan Dispatcher::route(const std::shared_ptr<http::Exchange>& exchange,
-                                 const View& view) {
+bool Dispatcher::identify(const std::shared_ptr<http::Exchange>& exchange, Slot& slot,
+                          Permission wanted, access::PrincipalPtr& principal,
+                          http::BodyPlan& plan) {
+    access::AttemptPtr tried;
+    if (!slot.attempts.empty()) {
+        const auto found = slot.attempts.find(exchange.get());
+        if (found != slot.attempts.end()) {
+            if (found->second->state() == access::Attempt::State::waiting) {
+                plan = {http::BodyPlan::Kind::later, 0, nullptr, true};
+                return false;
+            }
+            tried = std::move(found->second);
+            slot.attempts.erase(found);
+        }
+    }
+    auto identity = slot.view.access->identify(exchange, tried.get());
+    if (identity.attempt) {
+        slot.attempts[exchange.get()] = std::move(identity.attempt);
+        plan = {http::BodyPlan::Kind::later, 0, nullptr, true};
+        return false;
+    }
+    principal = std::move(identity.principal);
+    // What is open to all is so to those, too, whose credentials are wrong.
+    if (principal || wanted == Permission::open) return true;
+    plan = answered(
+        *exchange,
+        from_refusal(identity.refusal.value_or(access::Access::unauthorized()), exchange->id()));
+    return false;
+}
+
+http::BodyPlan Dispatcher::route(const std::shared_ptr<http::Exchange>& exchange, Slot& slot) {
+    const View& view = slot.view;
     const http::Head& head = exchange->head();
     const http::Peer& peer = exchange->peer();
     const auto method = method_of(head.method);
@@ -127,9 +160,9 @@ http::BodyPlan Dispatcher::route(const std::shared_ptr<http::Exchange>& exchange
     // Who has no credentials learns nothing of which paths there are.
     const Permission wanted =
         match.endpoint != nullptr ? match.endpoint->route.permission : Permission::read;
-    if (const auto refusal = view.access->judge_credentials(peer, wanted)) {
-        return answered(*exchange, from_refusal(*refusal, exchange->id()));
-    }
+    access::PrincipalPtr principal;
+    http::BodyPlan plan{};
+    if (!identify(exchange, slot, wanted, principal, plan)) return plan;
     if (off != nullptr) {
         throw Error(Errc::unavailable, off->slug, off->reason)
             .with("reason", http::json_quoted(off->reason));
@@ -144,9 +177,7 @@ http::BodyPlan Dispatcher::route(const std::shared_ptr<http::Exchange>& exchange
         response.headers.emplace_back("Allow", allow_header(match.allowed));
         return answered(*exchange, std::move(response));
     }
-    const bool trusted = !view.access->judge_credentials(peer, Permission::read);
-    auto call =
-        std::make_shared<Call>(exchange, view.table, match, view.access->principal(peer), trusted);
+    auto call = std::make_shared<Call>(exchange, view.table, match, std::move(principal));
     exchange->attachment = call;
     return begin_call(call, match);
 }
@@ -157,9 +188,15 @@ http::BodyPlan Dispatcher::begin_call(const std::shared_ptr<Call>& call, const M
     Gate::Pass pass = endpoint.owner->gate.enter();
     if (!pass) throw stopped(*endpoint.owner);
     call->hold(std::move(pass));
+    // What a confined caller may use depends on what path and query name, so these come first.
+    const bool confined = call->is_confined();
+    if (confined) call->decode(match);
+    if (!call->is_allowed()) {
+        throw Error(Errc::forbidden, "forbidden", "your credentials do not allow this");
+    }
     if (has_body(head)) check_media_type(endpoint, head);
     check_length(endpoint, head);
-    call->decode(match);
+    if (!confined) call->decode(match);
     check_conditions(endpoint, head);
     if (!std::holds_alternative<UploadHandler>(endpoint.handler)) {
         return {http::BodyPlan::Kind::buffer, endpoint.route.max_body, nullptr, true};
@@ -212,6 +249,8 @@ bool Dispatcher::withdraw(http::Exchange& exchange, const Owner& owner) noexcept
 }
 
 void Dispatcher::ended(const http::Ended& ended) noexcept {
+    auto& attempts = slots_[ended.reactor].attempts;
+    if (!attempts.empty()) attempts.erase(ended.exchange);
     Call* const call =
         ended.exchange != nullptr ? static_cast<Call*>(ended.exchange->attachment.get()) : nullptr;
     if (call != nullptr) call->ended();

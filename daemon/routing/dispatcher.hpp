@@ -2,14 +2,16 @@
 // in the order of refusal that API users rely on. Not the table's keeper: the plugin host publishes
 // it.
 //
-// Order of refusal: 400 framing (the front) · 421/403 cross-site · 401 · 404 · 405 · 403 · 415 ·
-// 413 · 400 query and conditions · then the handler (400/422 content, 412).
+// Order of refusal: 400 framing (the front) · 421/403 cross-site · 401 (429 where passwords were
+// tried too often) · 404 · 405 · 403 · 415 · 413 · 400 query and conditions · then the handler
+// (400/422 content, 412).
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -50,11 +52,18 @@ public:
     void ended(const http::Ended& ended) noexcept override;
 
 private:
-    http::BodyPlan route(const std::shared_ptr<http::Exchange>& exchange, const View& view);
+    struct Slot;
+    http::BodyPlan route(const std::shared_ptr<http::Exchange>& exchange, Slot& slot);
+    // Who asks. False: the request was answered, or waits for a password to be tried; `plan` is
+    // then what to do.
+    bool identify(const std::shared_ptr<http::Exchange>& exchange, Slot& slot, Permission wanted,
+                  access::PrincipalPtr& principal, http::BodyPlan& plan);
     http::BodyPlan begin_call(const std::shared_ptr<Call>& call, const Match& match);
 
     struct alignas(64) Slot {
         View view;
+        // Exchanges that wait for a password to be tried.
+        std::map<const http::Exchange*, access::AttemptPtr> attempts;
         // The prompt call that runs, and how many have begun. Written by the reactor alone.
         std::atomic<const Owner*> inside{nullptr};
         std::atomic<std::uint64_t> calls{0};

@@ -270,11 +270,13 @@ Object operation_of(const Path& path, const Endpoint& endpoint, std::string_view
                     Shared& shared) {
     const Route& route = endpoint.route;
     const RouteText said = read_route_text(route);
-    Object operation = object({{"operationId", operation_id(method, path)},
-                               {"summary", text(route.summary)},
-                               {"tags", tags(endpoint.owner->name)},
-                               {"x-larder-permission", text(permission_word(route.permission))},
-                               {"parameters", parameters_of(path, endpoint, said, shared)}});
+    Object operation =
+        object({{"operationId", operation_id(method, path)},
+                {"summary", text(route.summary)},
+                {"tags", tags(endpoint.owner->name)},
+                {"x-larder-permission",
+                 endpoint.for_any_caller ? Var("any") : text(permission_word(route.permission))},
+                {"parameters", parameters_of(path, endpoint, said, shared)}});
     if (route.permission == Permission::open) operation.set("security", Array());
     if (!endpoint.media_types.empty()) operation.set("requestBody", body_of(endpoint));
     operation.set("responses", responses_of(endpoint, said, shared));

@@ -18,6 +18,9 @@ constexpr ProblemText kInvalidField{
 constexpr ProblemText kCondition{400, "condition-not-supported",
                                  "a conditional header that this route does not obey"};
 constexpr ProblemText kUnauthorized{401, "unauthorized", "the request wants credentials"};
+constexpr ProblemText kTooManyLogins{
+    429, "too-many-logins",
+    "too many wrong passwords for this user or from this address; wait for `Retry-After` seconds"};
 constexpr ProblemText kForbidden{403, "forbidden", "the credentials do not allow this"};
 constexpr ProblemText kCrossSite{403, "cross-site", "a page of another site may change nothing"};
 constexpr ProblemText kPrecondition{412, "precondition-failed",
@@ -62,7 +65,7 @@ std::vector<ProblemText> host_problems(const Route& route, bool of_plugin) {
     const bool changes = route.method != Method::get && route.method != Method::options;
     const auto queries = split_list(route.queries);
     if (route.permission != Permission::open) {
-        all.insert(all.end(), {kUnauthorized, kForbidden});
+        all.insert(all.end(), {kUnauthorized, kForbidden, kTooManyLogins});
     }
     if (std::find(queries.begin(), queries.end(), "cursor") != queries.end()) {
         all.push_back(kInvalidCursor);
@@ -80,9 +83,10 @@ std::vector<ProblemText> host_problems(const Route& route, bool of_plugin) {
 
 std::vector<ProblemText> all_host_problems() {
     std::vector<ProblemText> all = common_problems();
-    all.insert(all.end(), {kInvalidCursor, kInvalidJson, kInvalidField, kCondition, kUnauthorized,
-                           kForbidden, kCrossSite, kPrecondition, kMediaType, kDisabled, kFailed,
-                           kRestoring, kReadOnly, kStorage, kDiskFull, kNotFound, kMethod});
+    all.insert(all.end(),
+               {kInvalidCursor, kInvalidJson, kInvalidField, kCondition, kUnauthorized, kForbidden,
+                kTooManyLogins, kCrossSite, kPrecondition, kMediaType, kDisabled, kFailed,
+                kRestoring, kReadOnly, kStorage, kDiskFull, kNotFound, kMethod});
     return all;
 }
 

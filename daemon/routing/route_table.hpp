@@ -49,6 +49,7 @@ struct Endpoint {
     Handler handler;
     Owner* owner;
     observe::RouteSeries* series;
+    bool for_any_caller = false;  // with credentials, whatever their rights: /api/whoami
 };
 using EndpointPtr = std::shared_ptr<const Endpoint>;
 

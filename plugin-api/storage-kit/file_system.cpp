@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <filesystem>
 #include <mutex>
 #include <utility>
 
@@ -269,6 +270,21 @@ bool is_no_space(const std::system_error& error) noexcept {
 bool is_out_of_descriptors(const std::system_error& error) noexcept {
     return error.code() == std::errc::too_many_files_open ||
            error.code() == std::errc::too_many_files_open_in_system;
+}
+
+std::uint64_t bytes_below(const std::string& folder) {
+    std::uint64_t bytes = 0;
+    std::error_code fault;
+    std::filesystem::recursive_directory_iterator place(
+        folder, std::filesystem::directory_options::skip_permission_denied, fault);
+    for (; !fault && place != std::filesystem::recursive_directory_iterator();
+         place.increment(fault)) {
+        std::error_code gone;
+        if (!place->is_regular_file(gone) || place->is_symlink(gone)) continue;
+        const std::uintmax_t size = place->file_size(gone);
+        if (!gone) bytes += size;
+    }
+    return bytes;
 }
 
 FileSystem& FileSystem::real() {

@@ -54,5 +54,8 @@ std::string parent_of(const std::string& path);
 bool is_no_space(const std::system_error& error) noexcept;
 // EMFILE or ENFILE: they pass when somebody closes a file or a connection. [any]
 bool is_out_of_descriptors(const std::system_error& error) noexcept;
+// Of the regular files in the folder and all below it; symbolic links count for nothing, nor does
+// what cannot be looked at. [any]
+std::uint64_t bytes_below(const std::string& folder);
 
 }  // namespace larder::storage

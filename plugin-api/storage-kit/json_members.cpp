@@ -28,7 +28,7 @@ void check_body(std::string_view text) {
 Members::Members(std::string_view object, std::string pointer) : pointer_(std::move(pointer)) {
     const std::size_t first = object.find_first_not_of(" \t\r\n");
     if (first == std::string_view::npos || object[first] != '{') {
-        throw invalid_field(pointer_, "expected an object");
+        throw invalid_field(pointer_, "an object is wanted here");
     }
     for (Walk walk(object); walk.next();) {
         members_.push_back({unquoted(walk.name()), walk.value(), false});
@@ -40,14 +40,18 @@ Members Members::of_body(std::string_view body) {
     return Members(body);
 }
 
-std::optional<std::string_view> Members::value(std::string_view name) const {
+std::optional<std::string_view> Members::find(std::string_view name) const {
     for (const Member& member : members_) {
         if (member.name != name) continue;
         member.asked = true;
-        if (member.value == "null") return std::nullopt;
         return member.value;
     }
     return std::nullopt;
+}
+
+std::optional<std::string_view> Members::value(std::string_view name) const {
+    const auto found = find(name);
+    return found == "null" ? std::nullopt : found;
 }
 
 std::optional<std::string> Members::text(std::string_view name, std::size_t most_bytes) const {

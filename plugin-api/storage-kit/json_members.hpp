@@ -24,7 +24,7 @@ Error invalid_field(std::string_view pointer, std::string detail);
 void check_body(std::string_view text);
 
 // All functions throw invalid_field() where a member is not what they are asked for; null is as
-// good as absent. [any, one thread at a time]
+// good as absent to all but find(). [any, one thread at a time]
 class Members {
 public:
     // Of a text that passed check(); `pointer` is where it stands in the body.
@@ -32,7 +32,8 @@ public:
     // check_body() and then this. The body must stay where it is.
     static Members of_body(std::string_view body);
 
-    std::optional<std::string_view> value(std::string_view name) const;  // as it stands there
+    std::optional<std::string_view> find(std::string_view name) const;   // as it stands there
+    std::optional<std::string_view> value(std::string_view name) const;  // likewise
     std::optional<std::string> text(std::string_view name, std::size_t most_bytes) const;
     std::string required_text(std::string_view name, std::size_t most_bytes) const;  // not empty
     std::optional<double> number(std::string_view name) const;                       // finite

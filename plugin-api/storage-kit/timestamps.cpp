@@ -19,21 +19,22 @@ int take_digits(std::string_view& text, std::size_t count) {
     return value;
 }
 
-bool take(std::string_view& text, char wanted) {
-    if (text.empty() || (text.front() | 0x20) != (wanted | 0x20)) return false;
+bool take_one_of(std::string_view& text, std::string_view wanted) {
+    if (text.empty() || wanted.find(text.front()) == std::string_view::npos) return false;
     text.remove_prefix(1);
     return true;
 }
 
-// Date and time of day up to the fraction, which may be missing; `between` stands between the two.
-std::optional<std::int64_t> take_local(std::string_view& text, char between) {
+bool take(std::string_view& text, char wanted) { return take_one_of(text, {&wanted, 1}); }
+
+// Date and time of day up to the fraction, which may be missing; one of `between` parts the two.
+std::optional<std::int64_t> take_local(std::string_view& text, std::string_view between) {
     const int year = take_digits(text, 4);
     if (!take(text, '-')) return std::nullopt;
     const int month = take_digits(text, 2);
     if (!take(text, '-')) return std::nullopt;
     const int day = take_digits(text, 2);
-    if (text.empty() || (text.front() != between && text.front() != (between | 0x20))) return {};
-    text.remove_prefix(1);
+    if (!take_one_of(text, between)) return std::nullopt;
     const int hour = take_digits(text, 2);
     if (!take(text, ':')) return std::nullopt;
     const int minute = take_digits(text, 2);
@@ -57,23 +58,38 @@ std::optional<std::int64_t> take_local(std::string_view& text, char between) {
         for (; digits < 3; ++digits) ms *= 10;
     }
     const auto days = std::chrono::sys_days(date).time_since_epoch().count();
-    return ((std::int64_t{days} * 24 + hour) * 60 + minute) * 60'000 + second * 1000 + ms;
+    return ((std::int64_t{days} * 24 + hour) * 60 + minute) * 60'000 + std::int64_t{1000} * second +
+           ms;
+}
+
+// Milliseconds east of Greenwich, to the end of the text.
+std::optional<std::int64_t> take_zone(std::string_view text) {
+    if (take_one_of(text, "Zz"))
+        return text.empty() ? std::optional<std::int64_t>(0) : std::nullopt;
+    const std::int64_t sign = text.starts_with('-') ? -1 : 1;
+    if (!take_one_of(text, "+-")) return std::nullopt;
+    const int hours = take_digits(text, 2);
+    const int minutes = take(text, ':') ? take_digits(text, 2) : -1;
+    if (!text.empty() || hours < 0 || hours > 23 || minutes < 0 || minutes > 59) {
+        return std::nullopt;
+    }
+    return sign * (hours * 60 + minutes) * 60'000;
 }
 
 }  // namespace
 
 std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
-    const auto local = take_local(text, 'T');
-    if (!local) return std::nullopt;
-    if (take(text, 'Z')) return text.empty() ? local : std::nullopt;
-    if (text.size() != 6 || (text.front() != '+' && text.front() != '-')) return std::nullopt;
-    const int sign = text.front() == '+' ? 1 : -1;
-    text.remove_prefix(1);
-    const int hours = take_digits(text, 2);
-    if (!take(text, ':')) return std::nullopt;
-    const int minutes = take_digits(text, 2);
-    if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return std::nullopt;
-    return *local - sign * (hours * 60 + minutes) * std::int64_t{60'000};
+    const auto local = take_local(text, "Tt");
+    const auto zone = take_zone(text);
+    if (!local || !zone) return std::nullopt;
+    return *local - *zone;
+}
+
+std::optional<std::int64_t> parse_any_time(std::string_view text) {
+    const auto local = take_local(text, "Tt ");
+    const auto zone = text.empty() ? 0 : take_zone(text);
+    if (!local || !zone) return std::nullopt;
+    return *local - *zone;
 }
 
 std::string sql_time(std::int64_t unix_ms) {
@@ -84,7 +100,7 @@ std::string sql_time(std::int64_t unix_ms) {
 }
 
 std::optional<std::int64_t> parse_sql_time(std::string_view text) {
-    const auto time = take_local(text, ' ');
+    const auto time = take_local(text, " ");
     return text.empty() ? time : std::nullopt;
 }
 

@@ -13,6 +13,10 @@ namespace larder::storage {
 // for what is no such time, or not of the years 1 to 9999. [any]
 std::optional<std::int64_t> parse_rfc3339(std::string_view text);
 
+// The same with a space for the T, without a zone (which is UTC), or both: as Python's isoformat()
+// and people write times. [any]
+std::optional<std::int64_t> parse_any_time(std::string_view text);
+
 // "2026-11-22 15:26:28.123", UTC: sorts as times do, and SQLite's datetime() takes it. [any]
 std::string sql_time(std::int64_t unix_ms);
 // Unix milliseconds of that, also without milliseconds, as CURRENT_TIMESTAMP writes it. [any]

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "larder/time.hpp"
+#include "storage-kit/answers.hpp"
 #include "storage-kit/cursor.hpp"
 #include "storage-kit/json.hpp"
 #include "storage-kit/query.hpp"
@@ -18,6 +19,7 @@ using larder::Reply;
 using larder::Request;
 using larder::Response;
 using larder::storage::DocumentPtr;
+using larder::storage::json_answer;
 using larder::storage::Outcome;
 using larder::storage::Transaction;
 namespace json = larder::storage::json;
@@ -38,14 +40,6 @@ std::string note_json(const larder::storage::Document& note) {
     std::string out = R"({"id":)" + json::quoted(note.key);
     out.append(R"(,"text":)").append(note.value);
     return out + R"(,"created_at":")" + larder::rfc3339(note.created_ms) + R"("})";
-}
-
-Response json_answer(int status, std::string body) {
-    Response response;
-    response.status = status;
-    response.headers.emplace_back("Content-Type", "application/json");
-    response.body = std::move(body);
-    return response;
 }
 
 Error no_such_note() { return {Errc::not_found, "note-not-found", "there is no such note"}; }

@@ -6,14 +6,6 @@
 
 namespace larder::files {
 
-Response json_answer(int status, std::string body) {
-    Response response;
-    response.status = status;
-    response.headers.emplace_back("Content-Type", "application/json");
-    response.body = std::move(body);
-    return response;
-}
-
 Response problem_answer(std::string_view request_id, int status, std::string_view slug,
                         std::string_view title, std::string_view detail) {
     Response response;
@@ -29,12 +21,6 @@ Response problem_answer(std::string_view request_id, int status, std::string_vie
 Sender sender_of(const Request& request) {
     return {std::string(request.peer_address()), std::string(request.principal()),
             std::string(request.id())};
-}
-
-Error overloaded() {
-    return std::move(
-        Error(Errc::unavailable, "overloaded", "all workers are busy and their queue is full")
-            .with_header("Retry-After", "1"));
 }
 
 Response created_answer(const std::vector<Record>& records) {

@@ -11,15 +11,16 @@
 #include "files_store.hpp"
 #include "larder/host.hpp"
 #include "larder/http.hpp"
+#include "storage-kit/answers.hpp"
 
 namespace larder::files {
 
-Response json_answer(int status, std::string body);
+using storage::json_answer;
+
 // A problem document (RFC 9457) for a status beyond those of Errc: 416, 460.
 Response problem_answer(std::string_view request_id, int status, std::string_view slug,
                         std::string_view title, std::string_view detail);
 Sender sender_of(const Request& request);
-Error overloaded();
 // `{"files":[…]}`, or the record alone where there is one; 201.
 Response created_answer(const std::vector<Record>& records);
 

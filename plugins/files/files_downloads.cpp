@@ -83,22 +83,16 @@ void DownloadRoutes::get(const Request& request, Reply reply) {
     }
     const EntryPtr entry = files_.find(filename);
     const auto held = std::make_shared<Reply>(std::move(reply));
-    const bool posted = files_.host().workers().post([this, held, entry, ask = std::move(ask)] {
-        try {
-            std::move(*held).send(answer(ask, *files_.open(entry)));
-        } catch (const Error& error) {
-            std::move(*held).fail(error);
-        }
+    storage::on_worker(files_.host(), held, [this, held, entry, ask = std::move(ask)] {
+        std::move(*held).send(answer(ask, *files_.open(entry)));
     });
-    if (!posted) throw overloaded();
 }
 
 Response DownloadRoutes::answer(const Ask& ask, const OpenFile& file) {
     const Record& record = file.entry->record;
-    const std::string& etag = file.headers[2].second;
     const std::int64_t modified = record.uploaded_ms / 1000;
     Response response;
-    const std::string_view failing = ask.wanted.failing(etag, modified);
+    const std::string_view failing = ask.wanted.failing(file.etag, modified);
     if (failing == "if-none-match") {
         response.status = 304;
     } else if (!failing.empty()) {
@@ -111,7 +105,7 @@ Response DownloadRoutes::answer(const Ask& ask, const OpenFile& file) {
         if (since && modified <= *since) response.status = 304;
     }
     if (response.status == 304) {
-        response.headers.assign(file.headers.begin() + 2, file.headers.end());
+        response.headers = file.unmodified;
         return response;
     }
     response.headers.reserve(file.headers.size() + 2);
@@ -125,7 +119,7 @@ Response DownloadRoutes::answer(const Ask& ask, const OpenFile& file) {
     storage::Ranges ranges;
     // A date in If-Range must be the very one (§13.1.5); an entity tag the strong one.
     const bool in_time =
-        !ask.if_range || *ask.if_range == etag || *ask.if_range == file.headers[4].second;
+        !ask.if_range || *ask.if_range == file.etag || *ask.if_range == file.last_modified;
     if (ask.range && in_time) ranges = storage::parse_ranges(*ask.range, record.size);
     if (ranges.kind == storage::Ranges::Kind::unsatisfiable) {
         response = problem_answer(ask.request_id, 416, "range-not-satisfiable",

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <string>
 #include <system_error>
 
 #include "files_snapshot.hpp"
 #include "larder/export.hpp"
 #include "larder/time.hpp"
+#include "storage-kit/file_system.hpp"
 
 namespace larder::files {
 
@@ -56,17 +56,8 @@ void FilesPlugin::reload(const Settings& now) { files_->take_settings(now); }
 
 void FilesPlugin::measure(UsageSink& sink) {
     const auto figures = files_->quota().figures();
-    std::uint64_t bytes = 0;
-    std::error_code fault;
-    std::filesystem::recursive_directory_iterator at(files_->blobs().folder(), fault);
-    for (; !fault && at != std::filesystem::recursive_directory_iterator(); at.increment(fault)) {
-        std::error_code gone;
-        if (!at->is_regular_file(gone)) continue;
-        const auto size = at->file_size(gone);
-        if (!gone) bytes += size;
-    }
     sink.section("file_store");
-    sink.count("size", bytes);
+    sink.count("size", storage::bytes_below(files_->blobs().folder()));
     sink.count("count", files_->catalog().count());
     const auto limit = static_cast<double>(figures.limit);
     sink.percent("quota_used", limit > 0 ? 100.0 * static_cast<double>(figures.used) / limit : 0.0);

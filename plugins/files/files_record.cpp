@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 
 #include "larder/time.hpp"
 #include "storage-kit/json.hpp"
+#include "storage-kit/timestamps.hpp"
 
 namespace larder::files {
 namespace {
@@ -53,50 +53,13 @@ std::uint64_t number_of(std::string_view json) {
     return value;
 }
 
-std::int64_t time_of(std::string_view json) { return parse_time(text_of(json)).value_or(0); }
+std::int64_t time_of(std::string_view json) {
+    return storage::parse_any_time(text_of(json)).value_or(0);
+}
 
 bool is_sha256(std::string_view text) {
     return text.size() == 64 &&
            text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
-// A number of exactly `digits` digits at the front of `text`; -1 where there is none.
-int take_digits(std::string_view& text, std::size_t digits) {
-    int value = 0;
-    if (text.size() < digits) return -1;
-    for (std::size_t i = 0; i < digits; ++i) {
-        if (text[i] < '0' || text[i] > '9') return -1;
-        value = value * 10 + (text[i] - '0');
-    }
-    text.remove_prefix(digits);
-    return value;
-}
-
-bool take(std::string_view& text, char wanted) {
-    if (!text.starts_with(wanted)) return false;
-    text.remove_prefix(1);
-    return true;
-}
-
-// The zone's minutes east of Greenwich; nothing where it is malformed.
-std::optional<int> take_zone(std::string_view& text) {
-    if (text.empty() || take(text, 'Z') || take(text, 'z')) return 0;
-    const int sign = text.front() == '-' ? -1 : 1;
-    if (!take(text, '+') && !take(text, '-')) return std::nullopt;
-    const int hours = take_digits(text, 2);
-    const int minutes = take(text, ':') ? take_digits(text, 2) : -1;
-    if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return std::nullopt;
-    return sign * (hours * 60 + minutes);
-}
-
-std::int64_t take_milliseconds(std::string_view& text) {
-    std::int64_t value = 0, unit = 100;
-    while (!text.empty() && text.front() >= '0' && text.front() <= '9') {
-        value += unit * (text.front() - '0');
-        unit /= 10;
-        text.remove_prefix(1);
-    }
-    return value;
 }
 
 }  // namespace
@@ -202,28 +165,5 @@ std::string percent_encoded(std::string_view text) {
 }
 
 std::string url_of(std::string_view filename) { return "/api/files/" + percent_encoded(filename); }
-
-std::optional<std::int64_t> parse_time(std::string_view text) {
-    const int year = take_digits(text, 4);
-    const int month = take(text, '-') ? take_digits(text, 2) : -1;
-    const int day = take(text, '-') ? take_digits(text, 2) : -1;
-    if (!take(text, 'T') && !take(text, 't') && !take(text, ' ')) return std::nullopt;
-    const int hour = take_digits(text, 2);
-    const int minute = take(text, ':') ? take_digits(text, 2) : -1;
-    const int second = take(text, ':') ? take_digits(text, 2) : -1;
-    if (year < 0 || month < 0 || day < 0 || hour < 0 || hour > 23 || minute < 0 || minute > 59 ||
-        second < 0 || second > 60) {
-        return std::nullopt;
-    }
-    const std::int64_t milliseconds = take(text, '.') ? take_milliseconds(text) : 0;
-    const auto zone = take_zone(text);
-    const std::chrono::year_month_day date(std::chrono::year(year),
-                                           std::chrono::month(static_cast<unsigned>(month)),
-                                           std::chrono::day(static_cast<unsigned>(day)));
-    if (!zone || !text.empty() || !date.ok()) return std::nullopt;
-    const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
-    const std::int64_t minutes = (days * 24 + hour) * 60 + minute - *zone;
-    return (minutes * 60 + second) * 1000 + milliseconds;
-}
 
 }  // namespace larder::files

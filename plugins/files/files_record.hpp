@@ -39,7 +39,5 @@ std::string answer_json(const Record& record);
 bool is_media_type(std::string_view text);  // "text/csv", with parameters or not (RFC 9110 §8.3.1)
 std::string url_of(std::string_view filename);       // "/api/files/a%20b_1.txt"
 std::string percent_encoded(std::string_view text);  // all but RFC 3986's unreserved
-// "2024-01-01T12:00:00.123Z", an offset instead of Z, or neither, which is UTC.
-std::optional<std::int64_t> parse_time(std::string_view text);
 
 }  // namespace larder::files

@@ -16,8 +16,10 @@
 #include "files_route_texts.hpp"
 #include "larder/conditional.hpp"
 #include "storage-kit/json.hpp"
+#include "storage-kit/json_members.hpp"
 #include "storage-kit/json_merge.hpp"
 #include "storage-kit/query.hpp"
+#include "storage-kit/timestamps.hpp"
 
 namespace larder::files {
 namespace {
@@ -31,8 +33,7 @@ constexpr std::size_t kMostStrays = 100;                          // names of a 
 constexpr std::string_view kConditions = "if-match,if-none-match,if-unmodified-since";
 
 Error invalid_field(std::string_view member, std::string_view detail) {
-    return std::move(Error(Errc::unprocessable, "invalid-field", std::string(detail))
-                         .with("pointer", quoted(fmt::format("/{}", member))));
+    return storage::json::invalid_field(fmt::format("/{}", member), std::string(detail));
 }
 
 // What a merge patch wants of a record. Read before the change is judged, so that a bad one costs
@@ -71,8 +72,7 @@ Patch::Patch(const Files& files, std::string_view body) {
             .with("offset", std::to_string(error.offset()));
     }
     if (!text.starts_with('{')) {
-        throw Error(Errc::unprocessable, "invalid-field", "the patch must be a JSON object")
-            .with("pointer", "\"\"");
+        throw storage::json::invalid_field("", "the patch must be a JSON object");
     }
     for (storage::json::Walk member(text); member.next();) {
         take(files, unquoted(member.name()), member.value());
@@ -95,7 +95,7 @@ void Patch::take(const Files& files, const std::string& name, std::string_view v
         tags = is_null ? "[]" : std::string(value);
         if (!value.starts_with('{')) check_tags(*tags);
     } else if (name == "expires_at") {
-        const auto time = is_text ? parse_time(unquoted(value)) : std::nullopt;
+        const auto time = is_text ? storage::parse_any_time(unquoted(value)) : std::nullopt;
         if (!time && !is_null) {
             throw invalid_field(name, "expires_at is null or a time such as 2026-01-01T00:00:00Z");
         }

@@ -45,17 +45,17 @@ Level level_of(Finding::Kind kind) {
                                                                                : Level::warning;
 }
 
-Headers headers_of(const Record& record) {
-    Headers headers;
-    headers.reserve(6);
-    headers.emplace_back("Content-Type", record.mime_type);
-    headers.emplace_back("Content-Disposition",
-                         content_disposition("attachment", record.original_name));
-    headers.emplace_back("ETag", fmt::format("\"{}\"", record.hash));
-    headers.emplace_back("Repr-Digest", digest_field(record.hash));
-    headers.emplace_back("Last-Modified", http_date(record.uploaded_ms / 1000));
-    headers.emplace_back("Accept-Ranges", "bytes");
-    return headers;
+void make_headers(OpenFile& file, const Record& record) {
+    file.etag = fmt::format("\"{}\"", record.hash);
+    file.last_modified = http_date(record.uploaded_ms / 1000);
+    file.unmodified = {{"ETag", file.etag},
+                       {"Repr-Digest", digest_field(record.hash)},
+                       {"Last-Modified", file.last_modified},
+                       {"Accept-Ranges", "bytes"}};
+    file.headers = {
+        {"Content-Type", record.mime_type},
+        {"Content-Disposition", content_disposition("attachment", record.original_name)}};
+    file.headers.insert(file.headers.end(), file.unmodified.begin(), file.unmodified.end());
 }
 
 }  // namespace
@@ -275,7 +275,7 @@ OpenFilePtr Files::open(const EntryPtr& entry) {
         note_integrity(record.filename, Integrity::damaged);
         throw damaged("its size is another");
     }
-    file->headers = headers_of(record);
+    make_headers(*file, record);
     open_.keep(file, [this](const EntryPtr& held) {
         return catalog_.find(held->record.filename) == held;
     });

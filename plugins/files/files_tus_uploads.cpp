@@ -19,6 +19,7 @@
 #include "larder/time.hpp"
 #include "storage-kit/file_system.hpp"
 #include "storage-kit/json.hpp"
+#include "storage-kit/timestamps.hpp"
 
 namespace larder::files {
 namespace {
@@ -323,7 +324,8 @@ void TusUploads::take_up() {
             if (name == R"("media_type")") plan.media_type = text(value);
             if (name == R"("ip")") plan.sender.ip = text(value);
             if (name == R"("principal")") plan.sender.principal = text(value);
-            if (name == R"("touched_at")") touched = parse_time(text(value)).value_or(0);
+            if (name == R"("touched_at")")
+                touched = storage::parse_any_time(text(value)).value_or(0);
             if (name == R"("partial")") plan.partial = true;
             if (name == R"("expired")") expired = true;
             if (name == R"("checked_offset")") checked = number(value);

@@ -28,20 +28,6 @@ Error bucket_not_found() {
 
 Error key_not_found() { return {Errc::not_found, "key-not-found", "the bucket has no such key"}; }
 
-Error overloaded() {
-    return std::move(
-        Error(Errc::unavailable, "overloaded", "all workers are busy and their queue is full")
-            .with_header("Retry-After", "1"));
-}
-
-Response json_answer(int status, std::string body) {
-    Response response;
-    response.status = status;
-    response.headers.emplace_back("Content-Type", "application/json");
-    response.body = std::move(body);
-    return response;
-}
-
 void tell_version(Response& response, const storage::Version& version) {
     response.headers.emplace_back("Larder-Revision", revision_header(version));
 }

@@ -10,6 +10,7 @@
 #include "kv_buckets.hpp"
 #include "larder/host.hpp"
 #include "larder/http.hpp"
+#include "storage-kit/answers.hpp"
 #include "storage-kit/document_store.hpp"
 
 namespace larder::kv {
@@ -24,26 +25,15 @@ std::shared_ptr<Bucket> existing_bucket(const Buckets& buckets, const Request& r
 
 Error bucket_not_found();
 Error key_not_found();
-Error overloaded();
 
-Response json_answer(int status, std::string body);
+using storage::json_answer;
+using storage::on_worker;
+
 void tell_version(Response& response, const storage::Version& version);
 
 // Whether a reader may see it at `now_ms`.
 inline bool is_live(const storage::Document& document, std::int64_t now_ms) noexcept {
     return document.expires_ms == 0 || document.expires_ms > now_ms;
-}
-
-// Runs `task` on a worker; what it throws is the answer. Throws Error{unavailable, "overloaded"}.
-template <class Task> void on_worker(Host& host, const std::shared_ptr<Reply>& reply, Task task) {
-    const bool posted = host.workers().post([reply, task = std::move(task)]() mutable {
-        try {
-            task();
-        } catch (const Error& error) {
-            std::move(*reply).fail(error);
-        }
-    });
-    if (!posted) throw overloaded();
 }
 
 }  // namespace larder::kv

@@ -4,87 +4,41 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "kv_values.hpp"
 #include "larder/error.hpp"
 #include "storage-kit/json.hpp"
+#include "storage-kit/json_members.hpp"
 
 namespace larder::kv {
 namespace {
 
 namespace json = storage::json;
+using json::invalid_field;
+using json::Members;
 using storage::DocumentPtr;
 
-Error invalid_field(const std::string& pointer, std::string detail) {
-    return std::move(Error(Errc::unprocessable, "invalid-field", std::move(detail))
-                         .with("pointer", json::quoted(pointer)));
+std::string_view get(const Members& members, std::string_view name) {
+    if (const auto value = members.find(name)) return *value;
+    throw invalid_field(members.pointer_of(name), fmt::format("{} is missing", name));
 }
 
-// An object's members, each of which must be asked for before end().
-class Members {
-public:
-    Members(std::string_view object, std::string pointer) : pointer_(std::move(pointer)) {
-        if (!object.starts_with('{')) throw invalid_field(pointer_, "an object is wanted here");
-        for (json::Walk member(object); member.next();) {
-            members_.push_back({json::unquoted(member.name()), member.value(), false});
-        }
+std::string key_in(const Members& members) {
+    const std::string_view text = get(members, "key");
+    if (!text.starts_with('"')) throw invalid_field(members.pointer_of("key"), "a key is a string");
+    std::string key = json::unquoted(text);
+    if (key.empty() || key.size() > kMaxKey || key.find('\0') != std::string::npos) {
+        throw invalid_field(members.pointer_of("key"),
+                            fmt::format("a key is 1 to {} bytes, none of them NUL", kMaxKey));
     }
+    return key;
+}
 
-    std::optional<std::string_view> find(std::string_view name) {
-        const auto found = std::find_if(members_.begin(), members_.end(),
-                                        [&](const Member& m) { return m.name == name; });
-        if (found == members_.end()) return std::nullopt;
-        found->wanted = true;
-        return found->value;
-    }
-    std::string_view get(std::string_view name) {
-        if (const auto value = find(name)) return *value;
-        throw invalid_field(at(name), fmt::format("{} is missing", name));
-    }
-    std::string key() {
-        const std::string_view text = get("key");
-        if (!text.starts_with('"')) throw invalid_field(at("key"), "a key is a string");
-        std::string key = json::unquoted(text);
-        if (key.empty() || key.size() > kMaxKey || key.find('\0') != std::string::npos) {
-            throw invalid_field(at("key"),
-                                fmt::format("a key is 1 to {} bytes, none of them NUL", kMaxKey));
-        }
-        return key;
-    }
-    // JSON pointer of a member (RFC 6901).
-    std::string at(std::string_view name) const {
-        std::string pointer = pointer_ + '/';
-        for (const char c : name) {
-            if (c == '~' || c == '/') {
-                pointer += c == '~' ? "~0" : "~1";
-            } else {
-                pointer += c;
-            }
-        }
-        return pointer;
-    }
-    void end() const {
-        for (const Member& member : members_) {
-            if (!member.wanted) throw invalid_field(at(member.name), "there is no such member");
-        }
-    }
-
-private:
-    struct Member {
-        std::string name;
-        std::string_view value;
-        bool wanted;
-    };
-    const std::string pointer_;
-    std::vector<Member> members_;
-};
-
-template <class Take> void each(Members& members, std::string_view name, Take take) {
+template <class Take> void each(const Members& members, std::string_view name, Take take) {
     const auto array = members.find(name);
     if (!array) return;
-    const std::string pointer = members.at(name);
+    const std::string pointer = members.pointer_of(name);
     if (!array->starts_with('[')) throw invalid_field(pointer, fmt::format("{} is an array", name));
     std::size_t count = 0;
     for (json::Walk element(*array); element.next(); ++count) {
@@ -97,42 +51,42 @@ template <class Take> void each(Members& members, std::string_view name, Take ta
     }
 }
 
-Transaction::Condition condition_of(Members members) {
+Transaction::Condition condition_of(const Members& members) {
     Transaction::Condition condition;
-    condition.key = members.key();
+    condition.key = key_in(members);
     if (const auto text = members.find("revision")) {
         const auto revision = exact_integer(*text);
         if (!revision || *revision < 1) {
-            throw invalid_field(members.at("revision"), "a revision is a positive integer");
+            throw invalid_field(members.pointer_of("revision"), "a revision is a positive integer");
         }
         condition.revision = static_cast<std::uint64_t>(*revision);
     }
     if (const auto text = members.find("exists")) {
         if (*text != "true" && *text != "false") {
-            throw invalid_field(members.at("exists"), "exists is true or false");
+            throw invalid_field(members.pointer_of("exists"), "exists is true or false");
         }
         condition.exists = *text == "true";
     }
     members.end();
     if (!condition.revision && !condition.exists) {
-        throw invalid_field(members.at("revision"), "a condition has a revision or exists");
+        throw invalid_field(members.pointer_of("revision"), "a condition has a revision or exists");
     }
     return condition;
 }
 
-void read_set(Members& members, Transaction::Op& op, std::uint64_t max_value) {
-    op.value = members.get("value");
+void read_set(const Members& members, Transaction::Op& op, std::uint64_t max_value) {
+    op.value = get(members, "value");
     if (op.value.size() > max_value) {
         throw Error(Errc::too_large, "value-too-large",
                     fmt::format("a value may hold {} bytes", max_value))
             .with("limit", std::to_string(max_value))
-            .with("pointer", json::quoted(members.at("value")));
+            .with("pointer", json::quoted(members.pointer_of("value")));
     }
     if (const auto text = members.find("ttl")) {
         const auto ttl = *text == "\"keep\"" ? kKeepTtl : ttl_of(*text).value_or(kNoTtl);
         if (ttl == kNoTtl) {
             throw invalid_field(
-                members.at("ttl"),
+                members.pointer_of("ttl"),
                 fmt::format("ttl is \"keep\" or seconds: more than 0, at most {}", kMaxTtlSeconds));
         }
         op.ttl_ms = ttl;
@@ -140,32 +94,32 @@ void read_set(Members& members, Transaction::Op& op, std::uint64_t max_value) {
     if (const auto text = members.find("metadata")) {
         if (!text->starts_with('{') || text->size() > kMaxMetadata) {
             throw invalid_field(
-                members.at("metadata"),
+                members.pointer_of("metadata"),
                 fmt::format("metadata is an object of at most {} bytes", kMaxMetadata));
         }
         op.metadata = *text;
     }
 }
 
-std::int64_t by_in(Members& members) {
+std::int64_t by_in(const Members& members) {
     const auto text = members.find("by");
     if (!text) return 1;
     const auto by = exact_integer(*text);
-    if (!by) throw invalid_field(members.at("by"), "by is a 64-bit integer");
+    if (!by) throw invalid_field(members.pointer_of("by"), "by is a 64-bit integer");
     return *by;
 }
 
-Transaction::Op op_of(Members members, std::uint64_t max_value) {
+Transaction::Op op_of(const Members& members, std::uint64_t max_value) {
     using Kind = Transaction::Op::Kind;
     Transaction::Op op;
-    const std::string_view kind = members.get("op");
+    const std::string_view kind = get(members, "op");
     if (kind != R"("set")" && kind != R"("delete")" && kind != R"("increment")") {
-        throw invalid_field(members.at("op"), "op is set, delete or increment");
+        throw invalid_field(members.pointer_of("op"), "op is set, delete or increment");
     }
     op.kind = kind == R"("set")"      ? Kind::set
               : kind == R"("delete")" ? Kind::remove
                                       : Kind::increment;
-    op.key = members.key();
+    op.key = key_in(members);
     if (op.kind == Kind::set) read_set(members, op, max_value);
     if (op.kind == Kind::increment) op.by = by_in(members);
     members.end();
@@ -190,20 +144,19 @@ std::int64_t increment(storage::Transaction& transaction, std::string_view key, 
 }
 
 std::int64_t by_of(std::string_view body) {
-    Members members(body, "");
+    const Members members(body);
     const std::int64_t by = by_in(members);
     members.end();
     return by;
 }
 
 Transaction::Transaction(std::string body, std::uint64_t max_value) : body_(std::move(body)) {
-    Members members(body_, "");
+    const Members members(body_);
     each(members, "if",
-         [this](Members element) { conditions_.push_back(condition_of(std::move(element))); });
-    members.get("ops");
-    each(members, "ops", [this, max_value](Members element) {
-        ops_.push_back(op_of(std::move(element), max_value));
-    });
+         [this](const Members& element) { conditions_.push_back(condition_of(element)); });
+    get(members, "ops");
+    each(members, "ops",
+         [this, max_value](const Members& element) { ops_.push_back(op_of(element, max_value)); });
     members.end();
 }
 

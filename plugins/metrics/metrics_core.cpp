@@ -88,6 +88,8 @@ MetricsCore::MetricsCore(Host& host)
     metrics_lane_->poke();  // the machine's first figures
     upkeep_ = host.scheduler().add(
         {"upkeep", "every 1h", false, std::chrono::minutes(1), [this](JobRun&) { run_upkeep(); }});
+    optimizing_ = host.scheduler().add(
+        {"optimize", "@weekly", false, std::chrono::minutes(1), [this](JobRun&) { optimize(); }});
 }
 
 void MetricsCore::open_databases() {
@@ -101,6 +103,7 @@ void MetricsCore::open_databases() {
 
 MetricsCore::~MetricsCore() {
     drain();
+    optimizing_.reset();
     upkeep_.reset();
     metrics_lane_.reset();  // the others may get a last error or record of it
     errors_lane_.reset();

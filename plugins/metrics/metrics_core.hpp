@@ -69,11 +69,19 @@ public:
     using Removed = std::map<std::string, std::uint64_t>;
     Removed clean_up(std::chrono::milliseconds retention,
                      std::chrono::milliseconds audit_retention);
+    // Rows of metrics.db that are older, table by table; `bytes` is their share of what is used.
+    struct Aged {
+        std::string table;
+        std::uint64_t rows, bytes;
+    };
+    std::vector<Aged> aged_metrics(std::int64_t cutoff_ms);
+    void remove_metrics(std::int64_t cutoff_ms, Removed& removed);
     struct Optimized {
         std::string name;
         std::uint64_t bytes_before, bytes_after;
     };
     std::vector<Optimized> optimize();
+    std::vector<Optimized> would_optimize();  // the least that optimize() gives back
     // By the settings, at its hour; and the audit's chain judged.
     void run_upkeep();
 
@@ -92,6 +100,8 @@ private:
     void sample_system(std::int64_t now_ms);
     void enforce_size(storage::sqlite::Database& database,
                       const std::vector<std::string>& tables) const;
+    std::vector<std::pair<Lane*, storage::sqlite::Database*>> databases();
+    void give_pages_back();
     std::uint64_t remove_rows(const std::string& table, std::int64_t cutoff_ms);
     void stands(Part part, const std::string& trouble);
     bool blocks() const;
@@ -116,7 +126,7 @@ private:
     std::uint64_t told_overflowed_ = 0, told_lost_ = 0;
     // Last, since they use all of the above; gone first.
     std::unique_ptr<Lane> metrics_lane_, errors_lane_, audit_lane_;
-    std::unique_ptr<Ticket> upkeep_;
+    std::unique_ptr<Ticket> upkeep_, optimizing_;
 };
 
 }  // namespace larder::metrics

@@ -1,11 +1,14 @@
 #include "metrics_plugin.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
-#include <filesystem>
-#include <system_error>
 
 #include "larder/export.hpp"
+#include "larder/time.hpp"
 #include "metrics_snapshot.hpp"
+#include "storage-kit/file_system.hpp"
 
 namespace larder::metrics {
 
@@ -35,21 +38,33 @@ void MetricsPlugin::stop() noexcept {
 
 void* MetricsPlugin::extension(std::string_view id) noexcept {
     if (id == kUsage) return static_cast<Usage*>(this);
+    if (id == kCleanable) return static_cast<Cleanable*>(this);
     if (id == kSnapshotable) return static_cast<Snapshotable*>(this);
     return nullptr;
 }
 
 void MetricsPlugin::measure(UsageSink& sink) {
-    std::uint64_t bytes = 0;
-    std::error_code fault;
     const std::string folder = std::string(host_.data_directory()) + "/programs/db";
-    for (const auto& entry : std::filesystem::directory_iterator(folder, fault)) {
-        std::error_code gone;
-        const auto size = entry.file_size(gone);
-        if (!gone) bytes += size;
-    }
     sink.section("databases");
-    sink.count("size", bytes);
+    sink.count("size", storage::bytes_below(folder));
+}
+
+void MetricsPlugin::clean(const CleanupRequest& request, CleanupSink& sink) {
+    if (request.metrics_older_than_days < 0) return;
+    constexpr double kDayMs = 86'400'000;
+    const std::int64_t now = unix_now_ms();
+    const double age_ms =
+        std::min(request.metrics_older_than_days * kDayMs, static_cast<double>(now));
+    const std::int64_t before = now - static_cast<std::int64_t>(age_ms);
+    core_->settle_metrics();
+    const auto aged = core_->aged_metrics(before);
+    MetricsCore::Removed removed;
+    if (!request.dry_run) core_->remove_metrics(before, removed);
+    for (const MetricsCore::Aged& table : aged) {
+        const std::uint64_t rows = request.dry_run ? table.rows : removed[table.table];
+        if (rows == 0) continue;
+        sink.removed("metrics", fmt::format("{} rows of {}", rows, table.table), table.bytes);
+    }
 }
 
 void MetricsPlugin::hold(bool on) noexcept { core_->hold(on); }

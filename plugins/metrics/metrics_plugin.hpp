@@ -7,6 +7,7 @@
 
 #include "audit_routes.hpp"
 #include "error_routes.hpp"
+#include "larder/cleanup.hpp"
 #include "larder/plugin.hpp"
 #include "larder/snapshot.hpp"
 #include "larder/usage.hpp"
@@ -15,7 +16,7 @@
 
 namespace larder::metrics {
 
-class MetricsPlugin final : public Plugin, public Usage, public Snapshotable {
+class MetricsPlugin final : public Plugin, public Usage, public Cleanable, public Snapshotable {
 public:
     explicit MetricsPlugin(Host& host) : host_(host) {}
 
@@ -26,6 +27,8 @@ public:
     void* extension(std::string_view id) noexcept override;
 
     void measure(UsageSink& sink) override;
+    // Requests, performance and system metrics; errors and audit go by their own retention alone.
+    void clean(const CleanupRequest& request, CleanupSink& sink) override;
 
     void hold(bool on) noexcept override;
     std::unique_ptr<Moment> pin() override;

@@ -43,6 +43,10 @@ inline constexpr std::string_view kReadProblems =
 inline constexpr std::string_view kWriteProblems =
     "500 database-damaged; 503 database-busy; 503 database-unavailable;"
     "503 audit-refused: the change cannot be recorded in the audit, so it was not made";
+inline constexpr std::string_view kOptimizeProblems =
+    "400 invalid-json; 422 invalid-field;"
+    "500 database-damaged; 503 database-busy; 503 database-unavailable;"
+    "503 audit-refused: the change cannot be recorded in the audit, so it was not made";
 inline constexpr std::string_view kErrorReadProblems =
     "404 error-not-found: there is no such error;"
     "500 database-damaged; 500 storage-failed; 503 database-busy; 503 database-unavailable;"
@@ -94,9 +98,14 @@ inline constexpr std::string_view kDashboardSchema = R"({"type": "object",
         "total_programs": {"type": "integer"}, "total_files": {"type": "integer"},
         "storage_used": {"type": "object"}, "requests": {"type": "object"},
         "errors": {"type": "object"}, "system": {"type": ["object", "null"]}}})";
+// Nothing at all is as good as {}.
+inline constexpr std::string_view kOptimizeSchema = R"({"type": "object",
+    "additionalProperties": false,
+    "properties": {"dry_run": {"type": ["boolean", "null"],
+        "description": "only tell what is there to be given back"}}})";
 inline constexpr std::string_view kOptimizedSchema = R"({"type": "object",
-    "required": ["databases"],
-    "properties": {"databases": {"type": "array", "items": {"type": "object",
+    "required": ["dry_run", "databases"],
+    "properties": {"dry_run": {"type": "boolean"}, "databases": {"type": "array", "items": {"type": "object",
         "required": ["name", "bytes_before", "bytes_after"]}}}})";
 inline constexpr std::string_view kCleanedSchema = R"({"type": "object", "required": ["removed"],
     "properties": {"removed": {"type": "object",

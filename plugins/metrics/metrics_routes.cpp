@@ -12,6 +12,7 @@
 #include "metrics_route_texts.hpp"
 #include "metrics_text.hpp"
 #include "storage-kit/json.hpp"
+#include "storage-kit/json_members.hpp"
 #include "storage-kit/query.hpp"
 
 namespace larder::metrics {
@@ -140,8 +141,9 @@ void MetricsRoutes::declare(Routes& routes) {
                      .permission = Permission::admin,
                      .summary = "Rebuild indexes and statistics, give free pages back",
                      .media_types = "application/json",
+                     .schema = kOptimizeSchema,
                      .answer_schema = kOptimizedSchema,
-                     .problems = kWriteProblems},
+                     .problems = kOptimizeProblems},
                     bind(&MetricsRoutes::optimize));
     routes.blocking({.method = Method::post,
                      .pattern = "/api/metrics/cleanup",
@@ -372,10 +374,16 @@ Response MetricsRoutes::dashboard(const Request& /*request*/) {
 // ---- upkeep
 
 Response MetricsRoutes::optimize(const Request& request) {
-    record_action(core_.host(), request, "metrics.optimize", "databases");
-    std::string body = R"({"databases":[)";
+    bool dry_run = false;
+    if (!request.body().empty()) {
+        const auto wish = storage::json::Members::of_body(request.body());
+        dry_run = wish.flag("dry_run").value_or(false);
+        wish.end();
+    }
+    if (!dry_run) record_action(core_.host(), request, "metrics.optimize", "databases");
+    std::string body = fmt::format(R"({{"dry_run":{},"databases":[)", dry_run);
     const char* comma = "";
-    for (const auto& done : core_.optimize()) {
+    for (const auto& done : dry_run ? core_.would_optimize() : core_.optimize()) {
         body += fmt::format(R"({}{{"name":"{}","bytes_before":{},"bytes_after":{}}})", comma,
                             done.name, done.bytes_before, done.bytes_after);
         comma = ",";

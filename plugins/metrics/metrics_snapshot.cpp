@@ -1,6 +1,5 @@
 #include "metrics_snapshot.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -12,6 +11,7 @@
 #include "larder/time.hpp"
 #include "storage-kit/atomic_file.hpp"
 #include "storage-kit/file_system.hpp"
+#include "storage-kit/snapshot_file.hpp"
 
 namespace larder::metrics {
 namespace {
@@ -23,13 +23,6 @@ using storage::sqlite::Database;
 
 constexpr const char* kFolder = "programs/db/";
 constexpr const char* kScratch = "/programs/db/.moment/";
-
-FileRegion opened(const std::string& path) {
-    auto handle = std::make_shared<FileHandle>(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (handle->fd() < 0) throw std::system_error(errno, std::generic_category(), path);
-    const std::uint64_t length = fs::file_size(path);
-    return {std::move(handle), 0, length};
-}
 
 // Each database held by a read of its own, from pin() on.
 class MetricsMoment final : public Moment {
@@ -50,9 +43,7 @@ public:
             files.remove(path);
             held.connection->backup_to(path);
             held.connection.reset();
-            FileRegion region = opened(path);
-            files.remove(path);  // it lasts as long as somebody has it open
-            sink.add_file(kFolder + held.name, std::move(region), {});
+            storage::add_made_file(sink, kFolder + held.name, path, {});
         }
         std::error_code left;
         fs::remove_all(scratch, left);

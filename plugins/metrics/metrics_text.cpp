@@ -38,14 +38,6 @@ std::string printable(std::string_view text, std::size_t most) {
     return out;
 }
 
-Response json_answer(int status, std::string body) {
-    Response response;
-    response.status = status;
-    response.headers.emplace_back("Content-Type", "application/json");
-    response.body = std::move(body);
-    return response;
-}
-
 std::string text_or_null(std::string_view text) {
     return text.empty() ? "null" : storage::json::quoted(text);
 }

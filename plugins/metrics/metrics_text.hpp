@@ -8,6 +8,7 @@
 
 #include "larder/error.hpp"
 #include "larder/http.hpp"
+#include "storage-kit/answers.hpp"
 
 namespace larder::metrics {
 
@@ -15,7 +16,7 @@ namespace larder::metrics {
 // `most` bytes at a character's end.
 std::string printable(std::string_view text, std::size_t most = 64U << 10U);
 
-Response json_answer(int status, std::string body);
+using storage::json_answer;
 
 // A JSON string, or null for an empty text.
 std::string text_or_null(std::string_view text);

@@ -16,11 +16,14 @@ namespace {
 using storage::sqlite::Connection;
 using storage::sqlite::Database;
 using storage::sqlite::Row;
+using storage::sqlite::Value;
 
 constexpr std::int64_t kIdsAtOnce = 5000, kPagesAtOnce = 500;
 // Of rows beyond max_size, in one tick: small bites, so that not much more goes than must.
 constexpr std::int64_t kBite = 1000;
 constexpr int kBitesAtOnce = 50;
+// Those with a timestamp for each row.
+constexpr const char* kRowTables[] = {"http_requests", "performance_metrics", "system_metrics"};
 constexpr const char* kDatabases[] = {"metrics.db", "errors.db", "audit.db"};
 
 void ignore(const Row& /*row*/) {}
@@ -114,42 +117,78 @@ std::uint64_t MetricsCore::remove_rows(const std::string& table, std::int64_t cu
     return removed;
 }
 
+std::vector<std::pair<Lane*, Database*>> MetricsCore::databases() {
+    return {{metrics_lane_.get(), metrics_db_.get()},
+            {errors_lane_.get(), errors_db_.get()},
+            {audit_lane_.get(), &audit_->database()}};
+}
+
+void MetricsCore::give_pages_back() {
+    for (const auto& [lane, database] : databases()) {
+        for (bool more = true; more;) {
+            lane->run([&, base = database] { more = shrink(*base); });
+        }
+    }
+}
+
+std::vector<MetricsCore::Aged> MetricsCore::aged_metrics(std::int64_t cutoff_ms) {
+    std::vector<Aged> all;
+    const std::string cutoff = storage::sql_time(cutoff_ms);
+    metrics_db_->read([&](Connection& connection) {
+        std::uint64_t rows = 0;
+        const auto count = [&](const std::string& sql, std::initializer_list<Value> values = {}) {
+            return static_cast<std::uint64_t>(connection.number(sql, values).value_or(0));
+        };
+        for (const char* table : kRowTables) {
+            rows += count(fmt::format("SELECT count(*) FROM {}", table));
+            all.push_back(
+                {table,
+                 count(fmt::format("SELECT count(*) FROM {} WHERE timestamp < ?", table), {cutoff}),
+                 0});
+        }
+        rows += count("SELECT count(*) FROM http_rollups");
+        all.push_back(
+            {"http_rollups",
+             count("SELECT count(*) FROM http_rollups WHERE start <= ? - step", {cutoff_ms / 1000}),
+             0});
+        const double used = static_cast<double>(bytes_used(connection));
+        for (Aged& aged : all) {
+            if (aged.rows == 0) continue;
+            const double share = static_cast<double>(aged.rows) / static_cast<double>(rows);
+            aged.bytes = static_cast<std::uint64_t>(used * share);
+        }
+    });
+    return all;
+}
+
+void MetricsCore::remove_metrics(std::int64_t cutoff_ms, Removed& removed) {
+    for (const char* table : kRowTables) removed[table] = remove_rows(table, cutoff_ms);
+    metrics_lane_->run([&] {
+        removed["http_rollups"] = http_->remove_before(cutoff_ms / 1000);
+        performance_->forget_series(cutoff_ms / 1000);
+    });
+    give_pages_back();
+}
+
 MetricsCore::Removed MetricsCore::clean_up(std::chrono::milliseconds retention,
                                            std::chrono::milliseconds audit_retention) {
     const std::int64_t now = unix_now_ms();
     const std::int64_t cutoff = now - retention.count();
     Removed removed;
-    for (const char* table : {"http_requests", "performance_metrics", "system_metrics"}) {
-        removed[table] = remove_rows(table, cutoff);
-    }
-    metrics_lane_->run([&] {
-        removed["http_rollups"] = http_->remove_before(cutoff / 1000);
-        performance_->forget_series(cutoff / 1000);
-    });
     std::uint64_t& errors = removed["errors"];
     for (std::uint64_t some = 1; some > 0; errors += some) {
         errors_lane_->run([&] { some = errors_->remove_before(cutoff); });
     }
     audit_lane_->run(
         [&] { removed["audit"] = audit_->remove_before(now - audit_retention.count()); });
-    const std::pair<Lane*, Database*> all[] = {{metrics_lane_.get(), metrics_db_.get()},
-                                               {errors_lane_.get(), errors_db_.get()},
-                                               {audit_lane_.get(), &audit_->database()}};
-    for (const auto& [lane, database] : all) {
-        for (bool more = true; more;) {
-            lane->run([&, base = database] { more = shrink(*base); });
-        }
-    }
+    remove_metrics(cutoff, removed);
     return removed;
 }
 
 std::vector<MetricsCore::Optimized> MetricsCore::optimize() {
     std::vector<Optimized> done;
-    const std::pair<Lane*, Database*> all[] = {{metrics_lane_.get(), metrics_db_.get()},
-                                               {errors_lane_.get(), errors_db_.get()},
-                                               {audit_lane_.get(), &audit_->database()}};
     std::size_t index = 0;
-    for (const auto& [lane, database] : all) {
+    for (const auto& [lane, database] : databases()) {
         Database& base = *database;
         const std::uint64_t before = size_of(base.path());
         std::vector<std::string> indexes;
@@ -179,6 +218,18 @@ std::vector<MetricsCore::Optimized> MetricsCore::optimize() {
         done.push_back({kDatabases[index++], before, size_of(base.path())});
     }
     return done;
+}
+
+std::vector<MetricsCore::Optimized> MetricsCore::would_optimize() {
+    std::vector<Optimized> would;
+    std::size_t index = 0;
+    for (const auto& [lane, database] : databases()) {
+        const std::uint64_t size = size_of(database->path());
+        std::uint64_t used = size;
+        database->read([&](Connection& connection) { used = bytes_used(connection); });
+        would.push_back({kDatabases[index++], size, std::min(size, used)});
+    }
+    return would;
 }
 
 void MetricsCore::run_upkeep() {

@@ -38,6 +38,7 @@ class MetricsTest : public DaemonFixture {
     CPPUNIT_TEST(fills_the_first_page);
     CPPUNIT_TEST(keeps_its_size);
     CPPUNIT_TEST(removes_what_is_old);
+    CPPUNIT_TEST(makes_room_when_an_admin_asks);
     CPPUNIT_TEST(keeps_counts_over_a_stop);
     CPPUNIT_TEST(loses_little_to_a_kill);
     CPPUNIT_TEST(goes_on_after_being_off);
@@ -374,10 +375,35 @@ public:
         CPPUNIT_ASSERT_EQUAL(1, told->getValue<int>("http_requests"));
         CPPUNIT_ASSERT(told->getValue<int>("http_rollups") > 0);
         CPPUNIT_ASSERT_EQUAL(std::string("1"), column("SELECT count(*) FROM performance_metrics"));
+        const auto would =
+            object_of(send("POST", "/api/metrics/optimize", {}, R"({"dry_run":true})").body);
+        CPPUNIT_ASSERT(would->getValue<bool>("dry_run"));
+        CPPUNIT_ASSERT(find_item(get("/api/audit"), {{"action", "metrics.optimize"}}).isNull());
+        CPPUNIT_ASSERT_EQUAL(422, send("POST", "/api/metrics/optimize", {}, R"({"dry":1})").status);
         // Both are in the audit.
         send("POST", "/api/metrics/optimize");
         CPPUNIT_ASSERT(!find_item(get("/api/audit"), {{"action", "metrics.optimize"}}).isNull());
         CPPUNIT_ASSERT(!find_item(get("/api/audit"), {{"action", "metrics.cleanup"}}).isNull());
+    }
+
+    void makes_room_when_an_admin_asks() {
+        post(R"([{"metric_name":"x","metric_value":1,"timestamp":"2020-01-01T00:00:00Z"},
+                 {"metric_name":"x","metric_value":2}])");
+        get(kHealth);
+        const auto clean = [&](const std::string& body) {
+            const Answer answer = send("POST", "/api/storage/cleanup", {}, body);
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(answer.body, 200, answer.status);
+            return object_of(answer.body);
+        };
+        const auto would = clean(R"({"metrics_older_than_days":90,"dry_run":true})");
+        const auto item = would->getArray("removed")->getObject(0);
+        CPPUNIT_ASSERT_EQUAL(std::string("metrics"), item->getValue<std::string>("kind"));
+        CPPUNIT_ASSERT_EQUAL(std::string("1 rows of performance_metrics"),
+                             item->getValue<std::string>("name"));
+        CPPUNIT_ASSERT_EQUAL(std::string("2"), column("SELECT count(*) FROM performance_metrics"));
+        CPPUNIT_ASSERT_EQUAL(1, clean(R"({"metrics_older_than_days":90})")->getValue<int>("count"));
+        CPPUNIT_ASSERT_EQUAL(std::string("1"), column("SELECT count(*) FROM performance_metrics"));
+        CPPUNIT_ASSERT_EQUAL(0, clean(R"({"metrics_older_than_days":90})")->getValue<int>("count"));
     }
 
     // ---- what is kept

@@ -7,12 +7,11 @@ import hashlib
 import json
 import os
 import random
-import shutil
 import sys
-import tempfile
 import threading
 import time
 
+import whole
 from daemon import Client, Cut, Daemon, Failed
 
 WORKERS = 6
@@ -264,20 +263,8 @@ def main():
     arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     arguments.add_argument("--larderd", required=True)
     options = arguments.parse_args()
-    folder = tempfile.mkdtemp(prefix="larder-files-")
     print(f"files: {options.count} requests, seed {options.seed}", flush=True)
-    try:
-        drill(options, os.path.join(folder, "data"))
-    except Failed as error:
-        print(f"FAILED: {error}\n  the folder is kept: {folder}\n0 passed, 1 failed")
-        return 1
-    except KeyboardInterrupt:
-        shutil.rmtree(folder, ignore_errors=True)
-        print("stopped by hand: nothing is proved")
-        return 130
-    shutil.rmtree(folder)
-    print("1 passed, 0 failed")
-    return 0
+    return whole.run("files", lambda folder: drill(options, os.path.join(folder, "data")))
 
 
 if __name__ == "__main__":

@@ -10,12 +10,11 @@ and descriptors must not grow.
 import argparse
 import json
 import os
-import shutil
 import sys
-import tempfile
 import threading
 import time
 
+import whole
 from daemon import Client, Cut, Daemon, Failed
 
 THREADS = 8
@@ -205,8 +204,8 @@ def drill(options, folder):
     daemon = Daemon(options.larderd, os.path.join(folder, "data"),
                     {"LARDER_DAEMON_PLUGIN_DIRS": plugins, "LARDER_ONE_ENABLED": "true",
                      "LARDER_TWO_ENABLED": "true", "LARDER_DAEMON_ACCESS_LOG": "false",
-                     # What kv remembers of its changes would pass for growth.
-                     "LARDER_KV_WATCH_HISTORY": "64KiB"})
+                     # What they remember of changes and requests would pass for growth.
+                     "LARDER_KV_WATCH_HISTORY": "64KiB", "LARDER_METRICS_ENABLED": "false"})
     try:
         kv = KvWork()
         seed = Client(daemon.port)
@@ -237,20 +236,8 @@ def main():
     arguments.add_argument("--sanitized", action="store_true",
                            help="a sanitizer's own memory grows: judge all but that")
     options = arguments.parse_args()
-    folder = tempfile.mkdtemp(prefix="larder-plugins-")
     print(f"plugins: {options.count} cycles", flush=True)
-    try:
-        drill(options, folder)
-    except Failed as error:
-        print(f"FAILED: {error}\n  the folder is kept: {folder}")
-        return 1
-    except KeyboardInterrupt:
-        shutil.rmtree(folder, ignore_errors=True)
-        print("stopped by hand: nothing is proved")
-        return 130
-    shutil.rmtree(folder)
-    print("1 passed, 0 failed")
-    return 0
+    return whole.run("plugins", lambda folder: drill(options, folder))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "larder/cleanup.hpp"
 #include "larder/export.hpp"
 #include "larder/usage.hpp"
 
@@ -21,6 +22,7 @@ class Shelf final : public Plugin,
                     public AuditSink,
                     public ErrorSink,
                     public Usage,
+                    public Cleanable,
                     public Snapshotable {
 public:
     explicit Shelf(Host& host) : host_(host) {}
@@ -83,6 +85,7 @@ public:
 
     void* extension(std::string_view id) noexcept override {
         if (id == kUsage) return static_cast<Usage*>(this);
+        if (id == kCleanable) return static_cast<Cleanable*>(this);
         if (id == kSnapshotable) return static_cast<Snapshotable*>(this);
         return nullptr;
     }
@@ -104,6 +107,14 @@ public:
         sink.section("shelf_store");
         sink.count("size", 42);
         sink.percent("quota_used", 12.5);
+    }
+
+    void clean(const CleanupRequest& request, CleanupSink& sink) override {
+        if (request.older_than_days < 0 || !dusty_) return;
+        sink.removed("dust", "dust.txt", 7);
+        sink.removed("dust", "more dust.txt", 30);
+        if (!request.dry_run) dusty_ = false;
+        if (request.older_than_days == 0) throw Error(Errc::io_failed, "no-broom", "no broom");
     }
 
     void take(const AuditRecord& record) override {
@@ -145,7 +156,7 @@ private:
 
     Host& host_;
     std::atomic<int> tidied_{0};
-    std::atomic<bool> refuses_{false}, stiff_{false};
+    std::atomic<bool> refuses_{false}, stiff_{false}, dusty_{true};
     std::mutex mutex_;
     std::map<std::string, std::string> seen_;  // guarded by mutex_
     std::vector<std::unique_ptr<Ticket>> tickets_;

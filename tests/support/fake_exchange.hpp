@@ -56,6 +56,11 @@ public:
         ++resumes_;
         changed_.notify_all();
     }
+    void begin_again() noexcept override {
+        const std::scoped_lock lock(mutex_);
+        ++beginnings_;
+        changed_.notify_all();
+    }
 
     // Waits for the answer; nothing when there is none within the limit.
     const Response* wait_for_answer(std::chrono::seconds limit = std::chrono::seconds(20)) {
@@ -66,6 +71,10 @@ public:
     bool wait_for_resume(int count, std::chrono::seconds limit = std::chrono::seconds(20)) {
         std::unique_lock lock(mutex_);
         return changed_.wait_for(lock, limit, [this, count] { return resumes_ >= count; });
+    }
+    int beginnings() const {
+        const std::scoped_lock lock(mutex_);
+        return beginnings_;
     }
     // As the front does when the answer is out.
     void drop_answer() {
@@ -93,7 +102,7 @@ private:
     std::condition_variable changed_;
     std::shared_ptr<Cancel> cancel_;
     std::optional<Response> answer_;
-    int answers_ = 0, resumes_ = 0;
+    int answers_ = 0, resumes_ = 0, beginnings_ = 0;
 };
 
 // A request of which only the headers matter.

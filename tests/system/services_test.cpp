@@ -5,10 +5,12 @@
 #include <memory>
 #include <string>
 
+#include "support/command.hpp"
 #include "support/daemon_process.hpp"
 #include "support/eventually.hpp"
 #include "support/json_view.hpp"
 #include "support/raw_client.hpp"
+#include "support/sinks.hpp"
 #include "support/suite.hpp"
 #include "support/test_plugin.hpp"
 
@@ -33,6 +35,11 @@ class ServicesTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(hands_errors_to_who_stores_them);
     CPPUNIT_TEST(watches_the_disk);
     CPPUNIT_TEST(adds_up_what_is_stored);
+    CPPUNIT_TEST(sends_alerts_out);
+    CPPUNIT_TEST(looks_at_quotas);
+    CPPUNIT_TEST(refuses_ways_out_that_lead_nowhere);
+    CPPUNIT_TEST(cleans_up_what_it_is_told_to);
+    CPPUNIT_TEST(refuses_to_clean_up_by_guess);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -241,6 +248,97 @@ public:
         CPPUNIT_ASSERT(usage->getObject("file_system")->getValue<double>("available") > 0);
         post("/api/plugins/shelf/disable");
         CPPUNIT_ASSERT(!object_of(get("/api/storage/usage").body)->has("shelf_store"));
+    }
+
+    void sends_alerts_out() {
+        const WebSink web({503, 204});
+        const MailSink mail;
+        start({{"LARDER_ALERTS_WEBHOOK_URL", web.url()},
+               {"LARDER_ALERTS_WEBHOOK_SECRET", "a secret"},
+               {"LARDER_ALERTS_SMTP_URL", mail.url()},
+               {"LARDER_ALERTS_MAIL_TO", "ann@example.org, bob@example.org"}});
+        post("/api/shelf/alert?text=thick");
+        post("/api/shelf/alert?text=thicker");  // it stands already
+        client().request("DELETE", "/api/shelf/alert");
+        // Refused once, then both in order.
+        CPPUNIT_ASSERT(eventually([&] { return web.got().size() == 3; }));
+        CPPUNIT_ASSERT(eventually([&] { return mail.got().size() == 2; }));
+        const auto got = web.got();
+        CPPUNIT_ASSERT(got[0].find(R"("event":"raised","key":"dust","source":"shelf")") !=
+                       std::string::npos);
+        CPPUNIT_ASSERT(got[0].find("Larder-Signature: t=") != std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(got[0].substr(got[0].find("\r\n\r\n")),
+                             got[1].substr(got[1].find("\r\n\r\n")));
+        CPPUNIT_ASSERT(got[2].find(R"("event":"resolved","key":"dust")") != std::string::npos);
+        CPPUNIT_ASSERT(mail.got()[0].find("RCPT TO: <bob@example.org>") != std::string::npos);
+        const std::string shown = get("/api/config").body;
+        CPPUNIT_ASSERT(shown.find("a secret") == std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(0, daemon_->stop());
+        CPPUNIT_ASSERT(daemon_->log().find("a secret") == std::string::npos);
+    }
+
+    // The test's plugin says that 12.5 % are used.
+    void looks_at_quotas() {
+        start({{"LARDER_ALERTS_QUOTA_PERCENT", "12"}});
+        CPPUNIT_ASSERT_EQUAL(202, post("/api/scheduler/jobs/larderd.storage/run").status);
+        CPPUNIT_ASSERT(eventually([&] {
+            return find_item(object_of(get("/api/alerts?state=raised").body),
+                             {{"key", "quota:shelf_store"}, {"severity", "warning"}}) != nullptr;
+        }));
+    }
+
+    void refuses_ways_out_that_lead_nowhere() {
+        for (const auto& [variable, value] : std::vector<std::pair<std::string, std::string>>{
+                 {"LARDER_ALERTS_WEBHOOK_URL", "gopher://a"},
+                 {"LARDER_ALERTS_SMTP_URL", "smtp://ann:password@a"},
+                 {"LARDER_ALERTS_SMTP_URL", "smtp://a"}}) {
+            const Ran ran =
+                run({DaemonProcess::binary(), "--check-config", "--data-dir", folder_ / "data"},
+                    {{variable, value}});
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(value, 78, ran.exit);
+            CPPUNIT_ASSERT_MESSAGE(ran.err, ran.err.find("alerts.") != std::string::npos);
+            CPPUNIT_ASSERT_MESSAGE(ran.err, ran.err.find("password@") == std::string::npos);
+        }
+    }
+
+    void cleans_up_what_it_is_told_to() {
+        const auto clean = [&](const std::string& wish) {
+            return object_of(client().request("POST", "/api/storage/cleanup", "", wish).body);
+        };
+        const auto would = clean(R"({"older_than_days":30,"dry_run":true})");
+        CPPUNIT_ASSERT(would->getValue<bool>("dry_run"));
+        CPPUNIT_ASSERT_EQUAL(2, would->getValue<int>("count"));
+        CPPUNIT_ASSERT_EQUAL(37, would->getValue<int>("bytes_freed"));
+        CPPUNIT_ASSERT_EQUAL(
+            std::string("dust.txt"),
+            would->getArray("removed")->getObject(0)->getValue<std::string>("name"));
+        CPPUNIT_ASSERT_EQUAL(0, clean(R"({"keep_backups":3})")->getValue<int>("count"));
+        const auto did = clean(R"({"older_than_days":0})");
+        CPPUNIT_ASSERT_EQUAL(2, did->getValue<int>("count"));
+        const auto failed = did->getArray("failed")->getObject(0);
+        CPPUNIT_ASSERT_EQUAL(std::string("shelf"), failed->getValue<std::string>("plugin"));
+        CPPUNIT_ASSERT_EQUAL(std::string("no-broom"), failed->getValue<std::string>("code"));
+        CPPUNIT_ASSERT_EQUAL(0, clean(R"({"older_than_days":30})")->getValue<int>("count"));
+        const auto audit = get("/api/shelf/seen?what=audit").body;
+        CPPUNIT_ASSERT_MESSAGE(audit, audit.find("storage.cleanup") != std::string::npos);
+    }
+
+    void refuses_to_clean_up_by_guess() {
+        const auto code = [&](const std::string& wish) {
+            const Answer answer = client().request("POST", "/api/storage/cleanup", "", wish);
+            return std::to_string(answer.status) + " " + answer.member("code") + " " +
+                   answer.member("pointer");
+        };
+        CPPUNIT_ASSERT_EQUAL(std::string("400 invalid-json "), code(""));
+        CPPUNIT_ASSERT_EQUAL(std::string("422 invalid-field "), code("[]"));
+        CPPUNIT_ASSERT_EQUAL(std::string("422 invalid-field /older_than_days"),
+                             code(R"({"older_than_days":-1})"));
+        CPPUNIT_ASSERT_EQUAL(std::string("422 invalid-field /keep_backups"),
+                             code(R"({"keep_backups":0})"));
+        CPPUNIT_ASSERT_EQUAL(std::string("422 invalid-field /older"), code(R"({"older":1})"));
+        CPPUNIT_ASSERT_EQUAL(std::string("400 invalid-json "), code(R"({"dry_run":tru})"));
+        post("/api/shelf/refuse");
+        CPPUNIT_ASSERT_EQUAL(std::string("503 audit-refused "), code(R"({"older_than_days":9})"));
     }
 
 private:

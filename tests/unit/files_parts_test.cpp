@@ -29,7 +29,6 @@ class FilesPartsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(reads_digest_fields);
     CPPUNIT_TEST(sums_up);
     CPPUNIT_TEST(keeps_the_quota_exact);
-    CPPUNIT_TEST(reads_times);
     CPPUNIT_TEST(takes_the_origins_record);
     CPPUNIT_TEST(keeps_records);
     CPPUNIT_TEST_SUITE_END();
@@ -114,23 +113,6 @@ public:
         quota.set_limit(10);  // less than there is
         CPPUNIT_ASSERT_EQUAL(std::uint64_t{0}, quota.figures().available());
         CPPUNIT_ASSERT_THROW(quota.demand(1), Error);
-    }
-
-    void reads_times() {
-        const auto of = [](std::string_view text) {
-            const auto time = parse_time(text);
-            return time ? rfc3339(*time) : std::string("none");
-        };
-        CPPUNIT_ASSERT_EQUAL(std::string("2024-01-01T12:00:00.000Z"),
-                             of("2024-01-01T12:00:00.000Z"));
-        CPPUNIT_ASSERT_EQUAL(std::string("2024-02-29T10:30:00.123Z"),
-                             of("2024-02-29T12:00:00.1234567+01:30"));
-        CPPUNIT_ASSERT_EQUAL(std::string("2024-01-01T12:00:00.500Z"), of("2024-01-01 12:00:00.5"));
-        for (const char* bad :
-             {"", "2024", "2024-13-01T00:00:00Z", "2023-02-29T00:00:00Z", "tomorrow",
-              "2024-01-01T25:00:00Z", "2024-01-01T00:00:00X", "2024-01-01T00:00:00+1"}) {
-            CPPUNIT_ASSERT_EQUAL_MESSAGE(bad, std::string("none"), of(bad));
-        }
     }
 
     void takes_the_origins_record() {

@@ -123,6 +123,8 @@ class HttpLifeTest final : public CppUnit::TestFixture {
     CPPUNIT_TEST(runs_on_each_reactor);
     CPPUNIT_TEST(drains_what_is_under_way);
     CPPUNIT_TEST(cuts_what_does_not_end);
+    CPPUNIT_TEST(asks_again_where_nothing_was_decided);
+    CPPUNIT_TEST(forgets_the_undecided_whose_client_leaves);
     CPPUNIT_TEST(drains_under_load_without_a_lost_answer);
     CPPUNIT_TEST(answers_after_the_stop_are_harmless);
     CPPUNIT_TEST(stops_with_streams_open);
@@ -600,6 +602,84 @@ class HttpLifeTest final : public CppUnit::TestFixture {
         busy.close();
         draining.join();
         CPPUNIT_ASSERT_EQUAL(std::size_t{0}, cut);
+    }
+
+    // GET, a buffered body, a streamed one, and one that asks first: each waits undecided for a
+    // worker, and goes on as if it had not.
+    void asks_again_where_nothing_was_decided() {
+        ToyServer toy;
+        std::mutex mutex;
+        std::map<std::string, int> asked;
+        const auto sink = std::make_shared<test::CollectingSink>();
+        toy.on_begin = [&](const ToyServer::Held& exchange) -> http::BodyPlan {
+            const std::string target(exchange->head().target);
+            {
+                const std::lock_guard lock(mutex);
+                if (++asked[target] == 1) {
+                    toy.on_worker([exchange] { exchange->begin_again(); });
+                    return {http::BodyPlan::Kind::later, 0, nullptr, true};
+                }
+            }
+            if (target == "/no") {
+                exchange->answer(ToyServer::text(403, "no"));
+                return ToyServer::answered();
+            }
+            if (target != "/stream") return ToyServer::buffered(1U << 20U);
+            sink->at_end = [exchange](test::CollectingSink& all) {
+                exchange->answer(ToyServer::text(200, all.bytes()));
+            };
+            return ToyServer::streamed(sink);
+        };
+        toy.start();
+        FrontClient client = toy.client();
+        CPPUNIT_ASSERT_EQUAL(std::string("GET /a\n"), client.exchange(get("/a")).body);
+        CPPUNIT_ASSERT_EQUAL(403, client.exchange(get("/no")).status);
+        const std::string body(100000, 'x');
+        const auto post = [&](const std::string& target, const std::string& field) {
+            return "POST " + target + " HTTP/1.1\r\nHost: a\r\n" + field + "\r\n";
+        };
+        const std::string length = "Content-Length: 100000\r\n";
+        CPPUNIT_ASSERT_EQUAL("POST /b\n" + body, client.exchange(post("/b", length) + body).body);
+        CPPUNIT_ASSERT_EQUAL(body, client.exchange(post("/stream", length) + body).body);
+        client.send(post("/ask", length + "Expect: 100-continue\r\n"));
+        CPPUNIT_ASSERT_EQUAL(100, client.read_answer(true).status);
+        client.send(body);
+        CPPUNIT_ASSERT_EQUAL("POST /ask\n" + body, client.read_answer().body);
+        // Two in one go: the second waits for the first.
+        client.send(get("/one") + get("/two"));
+        CPPUNIT_ASSERT_EQUAL(std::string("GET /one\n"), client.read_answer().body);
+        CPPUNIT_ASSERT_EQUAL(std::string("GET /two\n"), client.read_answer().body);
+        const std::lock_guard lock(mutex);
+        for (const auto& [target, times] : asked) CPPUNIT_ASSERT_EQUAL_MESSAGE(target, 2, times);
+    }
+
+    void forgets_the_undecided_whose_client_leaves() {
+        ToyServer toy;
+        std::mutex mutex;
+        std::vector<ToyServer::Held> held;
+        toy.on_begin = [&](const ToyServer::Held& exchange) -> http::BodyPlan {
+            const std::lock_guard lock(mutex);
+            held.push_back(exchange);
+            return {http::BodyPlan::Kind::later, 0, nullptr, true};
+        };
+        toy.start();
+        {
+            FrontClient client = toy.client();
+            client.send(get("/"));
+            CPPUNIT_ASSERT(eventually([&] {
+                const std::lock_guard lock(mutex);
+                return held.size() == 1;
+            }));
+            client.reset();
+        }
+        CPPUNIT_ASSERT(eventually([&] { return toy.ended().size() == 1; }));
+        CPPUNIT_ASSERT_EQUAL(0, toy.ended().front().status);
+        held.front()->begin_again();
+        // Whatever is asked now comes after that in the reactors' mail.
+        CPPUNIT_ASSERT(toy.server().on_each_reactor([](std::size_t) {}));
+        const std::lock_guard lock(mutex);
+        CPPUNIT_ASSERT_EQUAL(std::size_t{1}, held.size());
+        held.clear();
     }
 
     void cuts_what_does_not_end() {

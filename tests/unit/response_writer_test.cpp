@@ -19,6 +19,7 @@ class ResponseWriterTest final : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(ResponseWriterTest);
     CPPUNIT_TEST(writes_a_head);
     CPPUNIT_TEST(writes_each_framing);
+    CPPUNIT_TEST(guards_each_answer_but_for_what_it_says_itself);
     CPPUNIT_TEST(tells_how_the_connection_goes_on);
     CPPUNIT_TEST(refuses_what_would_split_an_answer);
     CPPUNIT_TEST(dates_are_imf_fixdate);
@@ -27,6 +28,11 @@ class ResponseWriterTest final : public CppUnit::TestFixture {
     CPPUNIT_TEST(problems_of_errors);
     CPPUNIT_TEST(json_quotes);
     CPPUNIT_TEST_SUITE_END();
+
+    static inline const std::string kGuards =
+        "X-Content-Type-Options: nosniff\r\n"
+        "Content-Security-Policy: default-src 'none'; sandbox\r\n"
+        "Cross-Origin-Resource-Policy: same-origin\r\n";
 
     static std::string written(ResponseHead head) {
         std::string out;
@@ -42,31 +48,43 @@ class ResponseWriterTest final : public CppUnit::TestFixture {
         head.headers = &headers;
         head.length = 12;
         CPPUNIT_ASSERT_EQUAL(
-            "HTTP/1.1 200 OK\r\nDate: D\r\nContent-Type: text/plain\r\n"
-            "ETag: \"7\"\r\nContent-Length: 12\r\nX-Request-Id: I\r\n\r\n"s,
+            "HTTP/1.1 200 OK\r\nDate: D\r\nContent-Type: text/plain\r\nETag: \"7\"\r\n" + kGuards +
+                "Content-Length: 12\r\nX-Request-Id: I\r\n\r\n"s,
             written(head));
         head.status = 404;
         head.headers = nullptr;
         head.length = 0;
-        CPPUNIT_ASSERT_EQUAL(
-            "HTTP/1.1 404 Not Found\r\nDate: D\r\nContent-Length: 0\r\n"
-            "X-Request-Id: I\r\n\r\n"s,
-            written(head));
+        CPPUNIT_ASSERT_EQUAL("HTTP/1.1 404 Not Found\r\nDate: D\r\n" + kGuards +
+                                 "Content-Length: 0\r\nX-Request-Id: I\r\n\r\n"s,
+                             written(head));
     }
 
     void writes_each_framing() {
         ResponseHead head;
         head.status = 204;
         head.framing = Framing::none;
-        CPPUNIT_ASSERT_EQUAL("HTTP/1.1 204 No Content\r\nDate: D\r\nX-Request-Id: I\r\n\r\n"s,
-                             written(head));
+        CPPUNIT_ASSERT_EQUAL(
+            "HTTP/1.1 204 No Content\r\nDate: D\r\n" + kGuards + "X-Request-Id: I\r\n\r\n"s,
+            written(head));
         head.status = 200;
         head.framing = Framing::chunked;
         head.extra = "Content-Type: text/event-stream\r\n";
-        CPPUNIT_ASSERT_EQUAL(
-            "HTTP/1.1 200 OK\r\nDate: D\r\nContent-Type: text/event-stream\r\n"
-            "Transfer-Encoding: chunked\r\nX-Request-Id: I\r\n\r\n"s,
-            written(head));
+        CPPUNIT_ASSERT_EQUAL("HTTP/1.1 200 OK\r\nDate: D\r\nContent-Type: text/event-stream\r\n" +
+                                 kGuards + "Transfer-Encoding: chunked\r\nX-Request-Id: I\r\n\r\n"s,
+                             written(head));
+    }
+
+    void guards_each_answer_but_for_what_it_says_itself() {
+        const Headers headers{{"content-security-policy", "default-src 'self'"}};
+        ResponseHead head;
+        head.headers = &headers;
+        const std::string text = written(head);
+        CPPUNIT_ASSERT(text.find("X-Content-Type-Options: nosniff\r\n") != std::string::npos);
+        CPPUNIT_ASSERT(text.find("Cross-Origin-Resource-Policy: same-origin\r\n") !=
+                       std::string::npos);
+        CPPUNIT_ASSERT(text.find("content-security-policy: default-src 'self'\r\n") !=
+                       std::string::npos);
+        CPPUNIT_ASSERT(text.find("sandbox") == std::string::npos);
     }
 
     void tells_how_the_connection_goes_on() {

@@ -8,9 +8,12 @@
 
 namespace {
 
+using larder::storage::parse_any_time;
 using larder::storage::parse_rfc3339;
 using larder::storage::parse_sql_time;
 using larder::storage::sql_time;
+
+constexpr const char* kZoneless = "2026-11-22T15:26:28";
 
 class TimestampsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(TimestampsTest);
@@ -38,15 +41,24 @@ public:
         }
         CPPUNIT_ASSERT_EQUAL(ms + 123, parse_rfc3339("2026-11-22T15:26:28.123999Z").value());
         CPPUNIT_ASSERT_EQUAL(ms, parse_sql_time("2026-11-22 15:26:28").value());
+        for (const char* text : {kZoneless, "2026-11-22 15:26:28.000000", "2026-11-22t15:26:28Z",
+                                 "2026-11-22 16:26:28+01:00"}) {
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(text, ms, parse_any_time(text).value_or(0));
+        }
     }
 
     void refuses_what_is_no_time() {
         for (const char* text :
              {"", "now", "2026-11-22", "2026-11-22T15:26Z", "2026-13-22T15:26:28Z",
-              "2026-02-30T15:26:28Z", "2026-11-22T24:26:28Z", "2026-11-22T15:60:28Z",
-              "2026-11-22T15:26:28", "2026-11-22T15:26:28.Z", "2026-11-22T15:26:28Z ",
-              "2026-11-22T15:26:28+1:00", "2026-11-22T15:26:28+25:00", "0000-01-01T00:00:00Z"}) {
+              "2026-02-30T15:26:28Z", "2026-11-22T24:26:28Z", "2026-11-22T15:60:28Z", kZoneless,
+              "2026-11-22T15:26:28.Z", "2026-11-22T15:26:28Z ", "2026-11-22T15:26:28+1:00",
+              "2026-11-22T15:26:28+25:00", "0000-01-01T00:00:00Z", "2026\r11-22T15:26:28Z",
+              "2026-11-22T15\x1a"
+              "26:28Z",
+              "2026-11-22T15:26:28\x0e"
+              "1Z"}) {
             CPPUNIT_ASSERT_MESSAGE(text, !parse_rfc3339(text));
+            CPPUNIT_ASSERT_MESSAGE(text, text == kZoneless || !parse_any_time(text));
         }
         CPPUNIT_ASSERT(!parse_sql_time("2026-11-22 15:26:28Z"));
     }

@@ -150,6 +150,16 @@ std::string Answer::header(const std::string& name) const {
     return found == headers.end() ? "" : found->second;
 }
 
+Poco::JSON::Object::Ptr object_of(const Answer& answer) {
+    try {
+        Poco::JSON::Parser parser;
+        return parser.parse(answer.body).extract<Poco::JSON::Object::Ptr>();
+    } catch (const Poco::Exception& error) {
+        throw Unreachable(fmt::format("what answers there is no larderd of this version: {}",
+                                      error.displayText()));
+    }
+}
+
 Refused::Refused(const Answer& answer) : status_(answer.status), body_(answer.body) {
     std::string detail;
     try {
@@ -225,14 +235,7 @@ Answer Client::upload(const std::string& method, const std::string& target, std:
 }
 
 Poco::JSON::Object::Ptr Client::object(const std::string& method, const std::string& target) const {
-    const Answer answer = demand(method, target);
-    try {
-        Poco::JSON::Parser parser;
-        return parser.parse(answer.body).extract<Poco::JSON::Object::Ptr>();
-    } catch (const Poco::Exception& error) {
-        throw Unreachable(fmt::format("what answers at {} is no larderd of this version: {}",
-                                      target_.name(), error.displayText()));
-    }
+    return object_of(demand(method, target));
 }
 
 std::vector<Poco::JSON::Object::Ptr> Client::items(const std::string& target) const {

@@ -51,6 +51,9 @@ struct Answer {
     std::string header(const std::string& name) const;
 };
 
+// The answer's body as a JSON object; throws Unreachable for anything else.
+Poco::JSON::Object::Ptr object_of(const Answer& answer);
+
 // The daemon said no: a problem document in words.
 class Refused : public std::exception {
 public:

@@ -81,9 +81,12 @@ struct Command {
     bool asks_daemon = true;
 };
 
+std::vector<Command> account_commands();
 std::vector<Command> daemon_commands();
 std::vector<Command> offline_commands();
 std::vector<Command> kv_commands();
+std::vector<Command> storage_commands();
+std::vector<Command> support_commands();
 std::vector<Command> file_commands();
 std::vector<Command> backup_commands();
 std::vector<Command> metrics_commands();

@@ -11,6 +11,7 @@
 #include <iostream>
 
 #include "command.hpp"
+#include "completion.hpp"
 #include "config/nearest.hpp"
 
 namespace larder::ctl {
@@ -26,13 +27,29 @@ const std::vector<Option>& common_options() {
     return options;
 }
 
+const std::vector<Command>& commands();
+
+int print_completion(Context& context) {
+    std::cout << completion(context.words.arguments[0], commands(), common_options());
+    return kOk;
+}
+
 const std::vector<Command>& commands() {
     static const std::vector<Command> all = [] {
         std::vector<Command> made = daemon_commands();
-        for (auto more : {kv_commands(), file_commands(), backup_commands(), metrics_commands(),
-                          offline_commands()}) {
+        for (auto more :
+             {storage_commands(), account_commands(), kv_commands(), file_commands(),
+              backup_commands(), metrics_commands(), support_commands(), offline_commands()}) {
             made.insert(made.end(), more.begin(), more.end());
         }
+        made.push_back({"completion",
+                        "bash|zsh|fish",
+                        1,
+                        1,
+                        "Print a script that completes commands and options in a shell",
+                        {},
+                        print_completion,
+                        false});
         return made;
     }();
     return all;

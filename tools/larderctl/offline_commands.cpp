@@ -1,7 +1,8 @@
 // The commands that ask no daemon: what configuration files say, whether a plugin's file would be
-// taken, a new plugin from the template, what a bucket's files hold.
+// taken, a new plugin from the template, what a bucket's files hold, the taking over of a Python
+// origin's data.
 //
-// Contents: config · plugin · kv · the list of commands.
+// Contents: config · plugin · kv · import-origin · the list of commands.
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -17,7 +18,9 @@
 #include "daemon.hpp"
 #include "larder/error.hpp"
 #include "larder/time.hpp"
+#include "origin_import.hpp"
 #include "plugin_host/stamp.hpp"
+#include "progress.hpp"
 #include "storage-kit/inspect.hpp"
 #include "storage-kit/json.hpp"
 #include "table.hpp"
@@ -293,6 +296,75 @@ int kv_check(Context& context) {
     }
 }
 
+// ---- import-origin
+
+std::string texts_json(const std::vector<std::string>& texts) {
+    std::string all;
+    for (const auto& text : texts) all += (all.empty() ? "" : ",") + json_of(text);
+    return "[" + all + "]";
+}
+
+void print_import(const OriginReport& report) {
+    Table table({"PART", "ITEMS", "SIZE"});
+    for (const OriginPart& part : report.parts) {
+        table.add({part.name, std::to_string(part.count), size_text(part.bytes)});
+    }
+    table.print();
+    if (report.times > 0) std::cout << fmt::format("{} times got a zone\n", report.times);
+    for (const auto& text : report.notes) std::cout << "note: " << printable(text) << '\n';
+    for (const auto& text : report.damaged) std::cout << "damaged: " << printable(text) << '\n';
+}
+
+void print_import_json(const OriginPlan& plan, const OriginReport& report, bool imported) {
+    std::string parts;
+    for (const OriginPart& part : report.parts) {
+        parts += fmt::format(R"({}{{"name":{},"count":{},"size":{}}})", parts.empty() ? "" : ",",
+                             json_of(part.name), part.count, part.bytes);
+    }
+    std::cout << fmt::format(
+                     R"({{"from":{},"into":{},"dry_run":{},"imported":{},"parts":[{}],"times":{},)"
+                     R"("notes":{},"damaged":{}}})",
+                     json_of(plan.from.string()), json_of(plan.to.string()), plan.dry_run, imported,
+                     parts, report.times, texts_json(report.notes), texts_json(report.damaged))
+              << '\n';
+}
+
+fs::path data_directory_of(Context& context) {
+    if (const auto into = context.words.value("--into")) return *into;
+    const config::Configuration configuration = Daemon::check(sources_of(context)).configuration;
+    return configuration.section("daemon")->text("data_dir");
+}
+
+int run_import(Context& context) {
+    const Words& words = context.words;
+    const OriginPlan plan{words.arguments[0], data_directory_of(context), words.flag("--dry-run"),
+                          words.flag("--keep-going")};
+    const Zone zone(words.value("--zone").value_or("UTC"));
+    const OriginReport report = import_origin(plan, zone);
+    const bool refused = !report.damaged.empty() && !plan.skip_damaged;
+    const bool imported = !plan.dry_run && !refused;
+    if (context.json) {
+        print_import_json(plan, report, imported);
+        return report.damaged.empty() ? kOk : kRefused;
+    }
+    print_import(report);
+    if (imported) {
+        std::cout << fmt::format("{} is ready; start larderd on it\n", plan.to.string());
+    } else if (refused) {
+        std::cerr << "larderctl: nothing was imported; mend what is damaged, or take over the "
+                     "rest with --keep-going\n";
+    }
+    return report.damaged.empty() ? kOk : kRefused;
+}
+
+int import_command(Context& context) {
+    try {
+        return run_import(context);
+    } catch (const config::ConfigError& error) {
+        return tell_faults(error, context.json);
+    }
+}
+
 }  // namespace
 
 std::vector<Command> offline_commands() {
@@ -337,6 +409,18 @@ std::vector<Command> offline_commands() {
          "Begin a plugin by a copy of the template",
          {{"--into", "FOLDER", "instead of ./NAME"}},
          plugin_new,
+         false},
+        {"import-origin",
+         "DIR",
+         1,
+         1,
+         "Take over the data/ folder of the Python system that Larder replaces",
+         {{"--into", "FOLDER", "the new data directory, instead of daemon.data_dir"},
+          {"--zone", "ZONE", "what times without one mean: UTC (the default), local, Europe/Paris"},
+          {"--dry-run", "", "judge everything, and copy nothing"},
+          {"--keep-going", "", "import the rest where something is damaged"},
+          file},
+         import_command,
          false},
     };
 }
