@@ -192,8 +192,13 @@ Connection::~Connection() { prepared_.clear(); }  // before the session closes u
 
 void Connection::fail(const std::string& doing) const {
     const int code = ::sqlite3_extended_errcode(handle_);
+    const int system = ::sqlite3_system_errno(handle_);
+    // The index of the log cannot grow: SQLite tells no errno for it, and it is a matter of room.
+    const bool is_full = code == SQLITE_IOERR_SHMSIZE || system == ENOSPC || system == EDQUOT;
+    const bool is_fault = (code & 0xFF) == SQLITE_IOERR;
     throw error_of(
-        code, fmt::format("{}: {}: {} (sqlite {})", path_, doing, ::sqlite3_errmsg(handle_), code));
+        is_fault && is_full ? SQLITE_FULL : code,
+        fmt::format("{}: {}: {} (sqlite {})", path_, doing, ::sqlite3_errmsg(handle_), code));
 }
 
 sqlite3_stmt* Connection::prepare(std::string_view sql) {

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <limits>
 #include <string>
 #include <thread>
@@ -16,6 +18,7 @@
 #include "larder/error.hpp"
 #include "storage-kit/sqlite_schema.hpp"
 #include "support/command.hpp"
+#include "support/small_disk.hpp"
 #include "support/suite.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -47,6 +50,7 @@ class SqliteTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(a_second_writer_is_told_busy);
     CPPUNIT_TEST(constraints_are_conflicts);
     CPPUNIT_TEST(a_full_disk_is_no_space);
+    CPPUNIT_TEST(a_disk_too_full_to_open_is_no_space);
     CPPUNIT_TEST(damage_is_corrupt);
     CPPUNIT_TEST(vectors_go_through_the_session);
     CPPUNIT_TEST(statements_are_usable_after_an_error);
@@ -217,6 +221,25 @@ public:
         connection.run("INSERT INTO t VALUES(1)");
         CPPUNIT_ASSERT(refusal([&] { connection.run("INSERT INTO t VALUES(1)"); }) ==
                        Errc::conflict);
+    }
+
+    void a_disk_too_full_to_open_is_no_space() {
+        const larder::test::SmallDisk disk(512);
+        if (!disk.why_not().empty()) {
+            std::cerr << "SKIPPED: " << disk.why_not() << '\n';
+            return;
+        }
+        const std::string path = disk.path() + "/a.db";
+        { const Database made(path, {}, {"CREATE TABLE t(a)"}); }
+        disk.fill();
+        try {
+            const Database opened(path, {}, {});
+            CPPUNIT_FAIL("there is no room for its log's index");
+        } catch (const Error& error) {
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(error.internal(), std::string("disk-full"), error.slug());
+        }
+        std::filesystem::remove(disk.ballast());
+        const Database opened(path, {}, {});
     }
 
     void a_full_disk_is_no_space() {
