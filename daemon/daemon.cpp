@@ -133,6 +133,7 @@ Daemon::Daemon(const config::Sources& sources, bool background)
     open_data_directory();
     open_logs(background);
     for (const auto& warning : loader.warnings()) log_->write(Level::warning, warning);
+    plugin_host::Restorer::settle(storage::FileSystem::real(), data_directory_, *log_);
 
     const auto http = configuration_.section("http");
     const auto settings = configuration_.section("daemon");
@@ -278,9 +279,9 @@ void Daemon::make_supervisor() {
             [this] { return configuration(); },
             [this](const std::string& plugin) { return section_anew(plugin); }},
         *choices_);
-    restorer_ = std::make_unique<plugin_host::Restorer>(*supervisor_, storage::FileSystem::real(),
-                                                        data_directory_, *log_);
-    own_files_ = std::make_unique<plugin_host::OwnFiles>(data_directory_);
+    make_own_files();
+    restorer_ = std::make_unique<plugin_host::Restorer>(
+        *supervisor_, *own_files_, storage::FileSystem::real(), data_directory_, *log_);
     facilities_->maintenance = {
         [this] {
             auto powers = supervisor_->lease_powers(kSnapshotable);
@@ -290,6 +291,22 @@ void Daemon::make_supervisor() {
         [this](const std::string& caller, const std::vector<SwapItem>& plan) {
             restorer_->carry_out(caller, plan);
         }};
+}
+
+void Daemon::make_own_files() {
+    auto& files = storage::FileSystem::real();
+    auto& jobs = facilities_->jobs;
+    own_files_ = std::make_unique<plugin_host::OwnFiles>(
+        data_directory_,
+        std::vector<plugin_host::OwnFile>{
+            {"plugins.json",
+             [&files](const std::string& path) { plugin_host::Choices::check(files, path); },
+             [this](bool on) { choices_->hold(on); }, [this] { choices_->take_over(); }},
+            {"users.json",
+             [&files](const std::string& path) { access::Accounts::check(files, path); },
+             [this](bool on) { accounts_->hold(on); }, [this] { accounts_->take_over(); }},
+            {"jobs.json", [&files](const std::string& path) { jobs::read_job_book(files, path); },
+             [&jobs](bool on) { jobs.hold(on); }, [&jobs] { jobs.take_over(); }}});
 }
 
 std::shared_ptr<const config::Section> Daemon::section_anew(const std::string& plugin) {

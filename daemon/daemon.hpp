@@ -79,6 +79,7 @@ private:
     void look_at_quotas();     // [worker]
     void look_at_reactors();   // [worker]
     void make_supervisor();
+    void make_own_files();
     void apply(const config::Changes& changes);
     std::shared_ptr<const config::Section> section_anew(const std::string& plugin);
     void open_data_directory();
@@ -135,8 +136,8 @@ private:
     std::unique_ptr<plugin_host::Choices> choices_;
     std::unique_ptr<routing::Dispatcher> dispatcher_;
     std::unique_ptr<plugin_host::Supervisor> supervisor_;
-    std::unique_ptr<plugin_host::Restorer> restorer_;
     std::unique_ptr<plugin_host::OwnFiles> own_files_;
+    std::unique_ptr<plugin_host::Restorer> restorer_;
     std::unique_ptr<http::Server> server_;
     std::unique_ptr<admin::DaemonInsight> insight_;
     std::unique_ptr<observe::MetricsOwner> own_metrics_;

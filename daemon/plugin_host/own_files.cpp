@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -12,12 +12,10 @@
 namespace larder::plugin_host {
 namespace {
 
-constexpr std::array<const char*, 3> kNames = {"plugins.json", "users.json", "jobs.json"};
-
 class OpenedFiles final : public Moment {
 public:
-    explicit OpenedFiles(const std::string& directory) {
-        for (const char* name : kNames) {
+    OpenedFiles(const std::string& directory, const std::vector<OwnFile>& own) {
+        for (const auto& [name, check, hold, take_over] : own) {
             const std::string path = directory + "/" + name;
             auto file = std::make_shared<FileHandle>(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
             if (file->fd() < 0) {
@@ -44,10 +42,35 @@ private:
 
 void OwnFiles::hold(bool /*on*/) noexcept {}
 
-std::unique_ptr<Moment> OwnFiles::pin() { return std::make_unique<OpenedFiles>(directory_); }
+std::unique_ptr<Moment> OwnFiles::pin() {
+    return std::make_unique<OpenedFiles>(directory_, files_);
+}
 
 void OwnFiles::adopt(std::string_view /*previous*/) {
-    throw Error(Errc::conflict, "restore-failed", "the daemon's own files are not swapped");
+    throw Error(Errc::conflict, "restore-failed", "the daemon's own files are no plugin's");
+}
+
+const OwnFile* OwnFiles::find(std::string_view name) const noexcept {
+    const auto found = std::find_if(files_.begin(), files_.end(),
+                                    [&](const OwnFile& file) { return file.name == name; });
+    return found == files_.end() ? nullptr : &*found;
+}
+
+OwnFiles::Restore::Restore(const OwnFiles& own, const std::vector<std::string>& paths) {
+    for (const std::string& path : paths) {
+        const OwnFile* const file = own.find(path);
+        if (file == nullptr) continue;
+        file->hold(true);
+        held_.push_back(file);
+    }
+}
+
+OwnFiles::Restore::~Restore() {
+    for (const OwnFile* const file : held_) file->hold(false);
+}
+
+void OwnFiles::Restore::take_over() {
+    for (const OwnFile* const file : held_) file->take_over();
 }
 
 }  // namespace larder::plugin_host

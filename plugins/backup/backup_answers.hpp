@@ -4,11 +4,11 @@
 #include <string>
 #include <string_view>
 
-#include "larder/http.hpp"
+#include "storage-kit/answers.hpp"
 
 namespace larder::backup {
 
-Response json_answer(int status, std::string body);
+using storage::json_answer;
 std::string url_of(std::string_view backup_id);
 
 }  // namespace larder::backup

@@ -9,6 +9,8 @@
 
 namespace larder::backup {
 
+using Owners = std::map<std::string, std::string, std::less<>>;  // plugins by archived path
+
 struct Chain {
     std::vector<Record> links;  // the full one first, the one in question last
     struct Source {

@@ -171,6 +171,21 @@ private:
     Operation& operation_;
 };
 
+class OwnerSink final : public SnapshotSink {
+public:
+    OwnerSink(Owners& owners, std::string_view plugin) : owners_(owners), plugin_(plugin) {}
+    void add_file(std::string_view path, FileRegion /*file*/, std::string_view /*known*/) override {
+        owners_.insert_or_assign(archived_path(path), plugin_);
+    }
+    void add_bytes(std::string_view path, std::string /*bytes*/) override {
+        owners_.insert_or_assign(archived_path(path), plugin_);
+    }
+
+private:
+    Owners& owners_;
+    const std::string plugin_;
+};
+
 std::unique_ptr<Snapshot> moment_of_all(Host& host, const Operation& operation) {
     for (int tries = 1;; ++tries) {
         operation.check();
@@ -306,6 +321,16 @@ FileMap present_state(Host& host, Operation& operation) {
     const auto snapshot = moment_of_all(host, operation);
     write_all(*snapshot, sink);
     return files;
+}
+
+Owners present_owners(Host& host, const Operation& operation) {
+    Owners owners;
+    const auto snapshot = moment_of_all(host, operation);
+    for (std::size_t i = 0; i < snapshot->size(); ++i) {
+        OwnerSink sink(owners, snapshot->plugin(i));
+        snapshot->moment(i).write(sink);
+    }
+    return owners;
 }
 
 }  // namespace larder::backup

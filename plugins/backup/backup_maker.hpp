@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "backup_chain.hpp"
 #include "backup_operations.hpp"
 #include "backup_record.hpp"
 #include "backup_site.hpp"
@@ -25,5 +26,7 @@ Record make_backup(const Site& site, Operation& operation, const Wanted& wanted)
 
 // What a snapshot would put in, by archived path; `.meta` files left out. For comparing.
 FileMap present_state(Host& host, Operation& operation);
+// Whose each of them is: plugins by archived paths.
+Owners present_owners(Host& host, const Operation& operation);
 
 }  // namespace larder::backup

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <numeric>
 
-#include "backup_body.hpp"
+#include "backup_members.hpp"
 #include "backup_paths.hpp"
 #include "larder/error.hpp"
 #include "larder/time.hpp"
@@ -27,11 +29,13 @@ bool is_sha256(std::string_view text) {
 }
 
 FileMap read_files(std::string_view text) {
+    if (!text.starts_with('[')) throw corrupt("its files are no array");
     FileMap files;
     for (json::Walk walk(text); walk.next();) {
-        const Body file(walk.value());
-        FileEntry entry{file.number("size"), file.text("checksum"), time_of(file.text("modified"))};
-        const std::string path = file.text("path");
+        const Members file(walk.value());
+        FileEntry entry{whole_of(file, "size"), text_of(file, "checksum"),
+                        time_of(file, "modified")};
+        const std::string path = text_of(file, "path");
         if (!is_inner_path(path)) throw corrupt("a path leads out of the archive");
         if (!is_sha256(entry.sha256)) throw corrupt("a file has no checksum");
         if (!files.emplace(path, std::move(entry)).second) throw corrupt("a file stands twice");
@@ -85,24 +89,25 @@ std::string Manifest::json() const {
 Manifest read_manifest(std::string_view text) {
     try {
         json::check(text);
-        const Body body(text);
+        const Members body(text);
         Manifest manifest;
-        manifest.backup_id = body.text("backup_id");
-        manifest.created_ms = time_of(body.text("created_at"));
-        manifest.incremental = body.text("type") == "incremental";
-        manifest.parent = body.text("parent");
-        manifest.partial = body.flag("partial");
-        manifest.components = body.texts("components");
-        manifest.plugins = body.texts("plugins");
-        manifest.note = body.text("note");
-        manifest.compression_ratio = body.real("compression_ratio");
-        manifest.pause_us = static_cast<std::int64_t>(body.real("pause") * 1e6 + 0.5);
-        manifest.files = read_files(body.raw("files"));
-        manifest.deleted = body.texts("deleted");
-        manifest.damaged = body.texts("damaged");
+        manifest.backup_id = text_of(body, "backup_id");
+        manifest.created_ms = time_of(body, "created_at");
+        manifest.incremental = text_of(body, "type") == "incremental";
+        manifest.parent = text_of(body, "parent");
+        manifest.partial = flag_of(body, "partial");
+        manifest.components = texts_of(body, "components");
+        manifest.plugins = texts_of(body, "plugins");
+        manifest.note = text_of(body, "note");
+        manifest.compression_ratio = body.number("compression_ratio").value_or(0);
+        manifest.pause_us =
+            std::llround(std::clamp(body.number("pause").value_or(0), 0.0, 86400.0) * 1e6);
+        manifest.files = read_files(body.value("files").value_or("[]"));
+        manifest.deleted = texts_of(body, "deleted");
+        manifest.damaged = texts_of(body, "damaged");
         if (!is_backup_id(manifest.backup_id)) throw corrupt("it names no backup");
         if (manifest.incremental && !is_backup_id(manifest.parent)) throw corrupt("no parent");
-        if (manifest.checksum() != body.text("checksum")) throw corrupt("its checksum differs");
+        if (manifest.checksum() != text_of(body, "checksum")) throw corrupt("its checksum differs");
         return manifest;
     } catch (const json::InvalidJson& error) {
         throw corrupt(error.what());

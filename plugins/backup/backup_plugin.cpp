@@ -41,6 +41,7 @@ void BackupPlugin::stop() noexcept {
 void* BackupPlugin::extension(std::string_view id) noexcept {
     if (id == kReloadable) return static_cast<Reloadable*>(this);
     if (id == kUsage) return static_cast<Usage*>(this);
+    if (id == kCleanable) return static_cast<Cleanable*>(this);
     return nullptr;
 }
 
@@ -58,6 +59,21 @@ void BackupPlugin::measure(UsageSink& sink) {
     sink.section("backups");
     sink.count("size", size);
     sink.count("count", count);
+}
+
+void BackupPlugin::clean(const CleanupRequest& request, CleanupSink& sink) {
+    if (request.keep_backups < 0) return;
+    Keep keep;
+    keep.count = static_cast<std::uint64_t>(request.keep_backups);
+    auto decisions = decide(catalog_->all(), keep);
+    try {
+        if (!request.dry_run) carry_out(*catalog_, decisions);
+    } catch (const std::system_error& error) {
+        throw disk_error(error);
+    }
+    for (const Decision& decision : decisions) {
+        if (!decision.keep) sink.removed("backup", decision.backup_id, decision.size);
+    }
 }
 
 }  // namespace larder::backup

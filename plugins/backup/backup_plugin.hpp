@@ -9,12 +9,13 @@
 #include "backup_routes.hpp"
 #include "backup_site.hpp"
 #include "backup_upkeep.hpp"
+#include "larder/cleanup.hpp"
 #include "larder/plugin.hpp"
 #include "larder/usage.hpp"
 
 namespace larder::backup {
 
-class BackupPlugin final : public Plugin, public Reloadable, public Usage {
+class BackupPlugin final : public Plugin, public Reloadable, public Usage, public Cleanable {
 public:
     explicit BackupPlugin(Host& host) : host_(host) {}
 
@@ -27,6 +28,8 @@ public:
     void reload(const Settings& now) override;
 
     void measure(UsageSink& sink) override;
+
+    void clean(const CleanupRequest& request, CleanupSink& sink) override;
 
 private:
     Host& host_;

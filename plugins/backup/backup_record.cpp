@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "backup_body.hpp"
+#include "backup_members.hpp"
 #include "larder/time.hpp"
 #include "storage-kit/json.hpp"
 
@@ -27,26 +27,26 @@ std::string record_json(const Record& record, std::string_view extra) {
 }
 
 Record record_of(std::string_view text) {
-    const Body body(text);
+    const Members body(text);
     Record record;
-    record.backup_id = body.text("backup_id");
-    record.file_path = body.text("file_path");
-    record.created_ms = time_of(body.text("created_at"));
-    record.verified_ms = time_of(body.text("verified_at"));
-    record.size = body.number("size");
-    record.checksum = body.text("checksum");
-    record.archive_sha256 = body.text("archive_sha256");
-    record.parent = body.text("parent");
-    record.components = body.texts("components");
-    record.total_size = body.number("total_size");
-    record.total_files = body.number("total_files");
-    record.compression_ratio = body.real("compression_ratio");
-    record.duration = body.real("duration");
-    record.pause = body.real("pause");
-    record.is_encrypted = body.flag("encrypted");
-    record.is_partial = body.flag("partial");
-    record.is_damaged = body.text("state") == "damaged";
-    record.note = body.text("note");
+    record.backup_id = text_of(body, "backup_id");
+    record.file_path = text_of(body, "file_path");
+    record.created_ms = time_of(body, "created_at");
+    record.verified_ms = time_of(body, "verified_at");
+    record.size = whole_of(body, "size");
+    record.checksum = text_of(body, "checksum");
+    record.archive_sha256 = text_of(body, "archive_sha256");
+    record.parent = text_of(body, "parent");
+    record.components = texts_of(body, "components");
+    record.total_size = whole_of(body, "total_size");
+    record.total_files = whole_of(body, "total_files");
+    record.compression_ratio = body.number("compression_ratio").value_or(0);
+    record.duration = body.number("duration").value_or(0);
+    record.pause = body.number("pause").value_or(0);
+    record.is_encrypted = flag_of(body, "encrypted");
+    record.is_partial = flag_of(body, "partial");
+    record.is_damaged = text_of(body, "state") == "damaged";
+    record.note = text_of(body, "note");
     return record;
 }
 

@@ -11,8 +11,8 @@
 #include <system_error>
 #include <utility>
 
-#include "backup_body.hpp"
 #include "backup_maker.hpp"
+#include "backup_members.hpp"
 #include "backup_paths.hpp"
 #include "backup_verify.hpp"
 #include "larder/time.hpp"
@@ -26,23 +26,28 @@ namespace fs = std::filesystem;
 namespace json = storage::json;
 
 constexpr std::string_view kAudit = "db/audit.db";
-// The daemon has these in memory, and cannot be stopped for them.
-constexpr std::array<std::string_view, 3> kDaemons = {"plugins.json", "users.json", "jobs.json"};
+// These are only ever replaced: without users nobody could do anything about their being gone.
+constexpr std::string_view kDaemon = "larderd";
 
-// What the plugins that ship with the daemon own: what of it is not in a backup that they took part
-// in was not there at that moment, and goes.
-struct Owned {
-    std::string_view plugin, component;
-};
-constexpr std::array<Owned, 4> kOwned = {
-    {{"kv", "storage.json"}, {"kv", "config"}, {"kv", "kv"}, {"files", "files"}}};
+// May be asked for though a backup has none of them: then there was none at its moment.
+constexpr std::array<std::string_view, 5> kUsual = {"storage.json", "config", "kv", "files",
+                                                    "programs"};
 
 bool contains(const std::vector<std::string>& names, std::string_view name) {
     return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-bool is_daemons(std::string_view component) {
-    return std::find(kDaemons.begin(), kDaemons.end(), component) != kDaemons.end();
+// What is there now, was not in the backup, and would have been.
+Owners gone_in(const Chain& chain, const Owners& present) {
+    Owners gone;
+    const Record& last = chain.links.back();
+    for (const auto& [path, plugin] : present) {
+        const bool was_asked = !last.is_partial || contains(last.components, component_of(path));
+        const bool goes = was_asked && path != kAudit && plugin != kDaemon &&
+                          contains(chain.plugins, plugin) && !chain.state.contains(path);
+        if (goes) gone.emplace(path, plugin);
+    }
+    return gone;
 }
 
 // The entries of two folders, sorted.
@@ -78,10 +83,16 @@ public:
             if (name != "db" && !goes_along) swap(plan, "programs/" + name);
         }
     }
-    void swap_databases(Plan& plan) const {
+    void swap_databases(Plan& plan, const Owners& gone) const {
         const std::string staged = fmt::format("{}/{}/programs/db", data_, staging_);
+        std::set<std::string> paths;
         for (const std::string& name : entries_of(staged, staged)) {
-            const std::string path = fmt::format("{}{}", kDatabases, name);
+            paths.insert(fmt::format("{}{}", kDatabases, name));
+        }
+        for (const auto& [path, plugin] : gone) {
+            if (path.starts_with(kArchivedDatabases)) paths.insert(data_path(path));
+        }
+        for (const std::string& path : paths) {
             swap(plan, path);
             for (const char* suffix : {"-wal", "-shm"}) {
                 if (fs::exists(fmt::format("{}/{}{}", data_, path, suffix))) {
@@ -102,29 +113,19 @@ void sync_all(const std::string& folder) {
     }
 }
 
-std::set<std::string> components_of(const Chain& chain) {
+std::set<std::string> components_of(const Chain& chain, const Owners& gone) {
     std::set<std::string> names;
     for (const auto& [path, source] : chain.state) names.insert(component_of(path));
-    for (const auto& owned : kOwned) {
-        const Record& last = chain.links.back();
-        const bool was_asked = !last.is_partial || contains(last.components, owned.component);
-        if (was_asked && contains(chain.plugins, owned.plugin)) names.emplace(owned.component);
-    }
+    for (const auto& [path, plugin] : gone) names.insert(component_of(path));
     return names;
 }
 
 void refuse_unknown(const std::set<std::string>& known, const std::vector<std::string>& asked) {
     for (std::size_t i = 0; i < asked.size(); ++i) {
-        const std::string place = fmt::format("components/{}", i);
+        const std::string place = fmt::format("/components/{}", i);
         if (!known.contains(asked[i])) {
             throw invalid_field(place, fmt::format("the backup has no component {}; it has {}",
                                                    asked[i], fmt::join(known, ", ")));
-        }
-        if (is_daemons(asked[i])) {
-            throw invalid_field(place,
-                                fmt::format("{} is the daemon's own: stop it, take the file from "
-                                            "the archive, and start it again",
-                                            asked[i]));
         }
     }
 }
@@ -139,7 +140,7 @@ void unpack(const Site& site, Operation& operation, const Chain& chain,
             const auto found = chain.state.find(path);
             const bool is_wanted = found != chain.state.end() && found->second.link == i &&
                                    (components.empty() || contains(components, component_of(path)));
-            return is_wanted && !is_daemons(path) ? data_path(path) : std::string();
+            return is_wanted ? data_path(path) : std::string();
         };
         Unpacker unpacker(folder, where, operation);
         const auto faults = judge_archive(site, chain.links[i], operation, unpacker);
@@ -147,10 +148,10 @@ void unpack(const Site& site, Operation& operation, const Chain& chain,
     }
 }
 
-std::string changes_json(const Chain& chain, const FileMap& present,
+std::string changes_json(const Chain& chain, const FileMap& present, const Owners& gone,
                          const std::vector<std::string>& components) {
     const auto is_wanted = [&](const std::string& path) {
-        return !path.ends_with(".meta") && !is_daemons(path) && path != kAudit &&
+        return !path.ends_with(".meta") && path != kAudit &&
                (components.empty() || contains(components, component_of(path)));
     };
     std::string list;
@@ -158,7 +159,6 @@ std::string changes_json(const Chain& chain, const FileMap& present,
         list += fmt::format(R"({}{{"path":{},"change":"{}","size":{}}})", list.empty() ? "" : ",",
                             json::quoted(path), change, size);
     };
-    const auto known = components_of(chain);
     for (const auto& [path, source] : chain.state) {
         if (!is_wanted(path)) continue;
         const auto now = present.find(path);
@@ -169,9 +169,7 @@ std::string changes_json(const Chain& chain, const FileMap& present,
         }
     }
     for (const auto& [path, now] : present) {
-        const bool goes =
-            is_wanted(path) && known.contains(component_of(path)) && !chain.state.contains(path);
-        if (goes) tell(path, "remove", now.size);
+        if (is_wanted(path) && gone.contains(path)) tell(path, "remove", now.size);
     }
     return list;
 }
@@ -242,7 +240,7 @@ std::vector<std::string> component_names(const std::vector<std::string>& asked) 
     for (std::string name : asked) {
         if (name.ends_with('/')) name.pop_back();
         if (!is_inner_path(name) || name.find('/') != std::string::npos) {
-            throw invalid_field(fmt::format("components/{}", names.size()),
+            throw invalid_field(fmt::format("/components/{}", names.size()),
                                 "a component is a top-level name such as storage.json or files/");
         }
         names.push_back(component_of(name));
@@ -254,27 +252,23 @@ std::vector<std::string> component_names(const std::vector<std::string>& asked) 
 
 void check_components(const Record& record, const std::vector<std::string>& asked) {
     std::set<std::string> known(record.components.begin(), record.components.end());
-    if (!record.is_partial) {
-        for (const Owned& owned : kOwned) known.emplace(owned.component);
-    }
+    if (!record.is_partial) known.insert(kUsual.begin(), kUsual.end());
     refuse_unknown(known, asked);
 }
 
-Plan plan_of(const Chain& chain, const std::vector<std::string>& components,
+Plan plan_of(const Chain& chain, const std::vector<std::string>& components, const Owners& present,
              const std::string& data_directory, const std::string& staging) {
     Plan plan;
+    const Owners gone = gone_in(chain, present);
     const Planner planner(data_directory, staging);
-    for (const std::string& component : components_of(chain)) {
+    for (const std::string& component : components_of(chain, gone)) {
         if (!components.empty() && !contains(components, component)) continue;
-        if (is_daemons(component)) {
-            plan.kept.push_back(component);
-            continue;
-        }
         plan.components.push_back(component);
         if (component == "programs") {
             planner.swap_programs(plan);
         } else if (component == "db") {
-            planner.swap_databases(plan);
+            planner.swap_databases(plan, gone);
+            if (chain.state.contains(kAudit)) plan.kept.emplace_back(kAudit);
         } else {
             planner.swap(plan, component);
         }
@@ -296,20 +290,22 @@ Answered restore_backup(const Site& site, Operation& operation, const Record& re
         if (error.code() == Errc::corrupt) throw not_whole({{record.backup_id, "manifest"}});
         throw;
     }
-    refuse_unknown(components_of(chain), asked.components);
+    check_components(record, asked.components);
     const Staging staging(site.catalog.data_directory(),
                           fmt::format("{}/.restore/{}", kFolder, unix_now_ms()));
     unpack(site, operation, chain, asked.components, staging.absolute());
     // Not swapped, so it must not stand where what is swapped does.
     const std::string audit = fmt::format("{}/{}audit.db", staging.absolute(), kDatabases);
     if (fs::exists(audit)) fs::rename(audit, staging.absolute() + "/audit-beside");
+    operation.phase("compare");
+    const Owners present = present_owners(site.host, operation);
     const Plan plan =
-        plan_of(chain, asked.components, site.catalog.data_directory(), staging.path());
+        plan_of(chain, asked.components, present, site.catalog.data_directory(), staging.path());
     if (asked.dry_run) {
-        operation.phase("compare");
-        const FileMap present = present_state(site.host, operation);
-        return {200, fmt::format(R"({},"changes":[{}]}})", done_json(record, chain, plan, true),
-                                 changes_json(chain, present, asked.components))};
+        const FileMap state = present_state(site.host, operation);
+        return {200,
+                fmt::format(R"({},"changes":[{}]}})", done_json(record, chain, plan, true),
+                            changes_json(chain, state, gone_in(chain, present), asked.components))};
     }
     operation.phase("sync");
     sync_all(staging.absolute());

@@ -25,12 +25,13 @@ std::vector<std::string> component_names(const std::vector<std::string>& asked);
 void check_components(const Record& record, const std::vector<std::string>& asked);
 
 // What goes where, for a chain whose files are unpacked below `staging` (relative to the data
-// directory). Looks at the data directory for what is to go without a successor. [worker]
+// directory). What a plugin that took part in the backup has now and had not then, as `present`
+// tells, goes without a successor. [worker]
 struct Plan {
     std::vector<SwapItem> swaps;
-    std::vector<std::string> components, kept;  // what is put in place; what is left as it is
+    std::vector<std::string> components, kept;  // what is put in place; never replaced
 };
-Plan plan_of(const Chain& chain, const std::vector<std::string>& components,
+Plan plan_of(const Chain& chain, const std::vector<std::string>& components, const Owners& present,
              const std::string& data_directory, const std::string& staging);
 
 // Answers with what was done, or would be. Throws not_whole(), what Maintenance::swap() throws: and

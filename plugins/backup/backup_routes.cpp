@@ -9,10 +9,10 @@
 #include <utility>
 
 #include "backup_answers.hpp"
-#include "backup_body.hpp"
 #include "backup_downloads.hpp"
 #include "backup_imports.hpp"
 #include "backup_maker.hpp"
+#include "backup_members.hpp"
 #include "backup_restore.hpp"
 #include "backup_retention.hpp"
 #include "backup_route_texts.hpp"
@@ -34,18 +34,17 @@ constexpr std::array<std::string_view, 9> kComponents = {
     "kv",           "files",      "programs",     "db"};
 
 Wanted wanted_of(const Request& request, const Site& site) {
-    const Body body = Body::of_request(request.body());
-    body.allow_only("type,components,encrypt,note");
+    const Members body = members_of_body(request.body());
     Wanted wanted;
-    const std::string type = body.text("type", "full");
+    const std::string type = body.text("type", kMostNote).value_or("full");
     if (type != "full" && type != "incremental") {
-        throw invalid_field("type", "type is full or incremental");
+        throw invalid_field("/type", "type is full or incremental");
     }
     wanted.incremental = type == "incremental";
-    wanted.encrypt = body.flag("encrypt");
-    wanted.note = body.text("note");
-    if (wanted.note.size() > kMostNote) throw invalid_field("note", "note has at most 4096 bytes");
-    const auto asked = body.texts("components");
+    wanted.encrypt = flag_of(body, "encrypt");
+    wanted.note = body.text("note", kMostNote).value_or(std::string());
+    const auto asked = texts_of(body, "components");
+    body.end();
     wanted.components = component_names(asked);
     for (std::size_t i = 0; i < asked.size(); ++i) {
         const std::string name = component_names({asked[i]}).front();
@@ -53,7 +52,7 @@ Wanted wanted_of(const Request& request, const Site& site) {
             std::find(kComponents.begin(), kComponents.end(), name) != kComponents.end() ||
             std::filesystem::exists(fmt::format("{}/{}", site.catalog.data_directory(), name));
         if (is_known && name != kFolder) continue;
-        throw invalid_field(fmt::format("components/{}", i),
+        throw invalid_field(fmt::format("/components/{}", i),
                             fmt::format("there is no component {}; there are {}", name,
                                         fmt::join(kComponents, ", ")));
     }
@@ -257,11 +256,11 @@ void BackupRoutes::verify(const Request& request, Reply reply) {
 
 void BackupRoutes::restore(const Request& request, Reply reply) {
     const Record record = site_.catalog.get(request.param("id"));
-    const Body body = Body::of_request(request.body());
-    body.allow_only("components,dry_run");
-    Asked asked{component_names(body.texts("components")), body.flag("dry_run"),
+    const Members body = members_of_body(request.body());
+    Asked asked{component_names(texts_of(body, "components")), flag_of(body, "dry_run"),
                 std::string(request.principal()), std::string(request.peer_address()),
                 std::string(request.id())};
+    body.end();
     check_components(record, asked.components);
     const bool is_dry = asked.dry_run;
     const OperationPtr operation = operations_.begin(
@@ -291,14 +290,14 @@ Response BackupRoutes::remove(const Request& request) {
 }
 
 Response BackupRoutes::cleanup(const Request& request) {
-    const Body body = Body::of_request(request.body());
-    body.allow_only("keep_count,keep_daily,keep_weekly,keep_monthly,dry_run");
-    Keep keep{body.number("keep_count"), body.number("keep_daily"), body.number("keep_weekly"),
-              body.number("keep_monthly")};
-    const bool has_rule = body.has("keep_count") || body.has("keep_daily") ||
-                          body.has("keep_weekly") || body.has("keep_monthly");
+    const Members body = members_of_body(request.body());
+    Keep keep{whole_of(body, "keep_count"), whole_of(body, "keep_daily"),
+              whole_of(body, "keep_weekly"), whole_of(body, "keep_monthly")};
+    const bool is_dry = flag_of(body, "dry_run");
+    body.end();
+    const bool has_rule = body.value("keep_count") || body.value("keep_daily") ||
+                          body.value("keep_weekly") || body.value("keep_monthly");
     if (!has_rule) keep.count = site_.options().keep;
-    const bool is_dry = body.flag("dry_run");
     auto decisions = decide(site_.catalog.all(), keep);
     std::uint64_t freed = 0;
     try {

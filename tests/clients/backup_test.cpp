@@ -24,6 +24,9 @@ class BackupTest : public DaemonFixture {
     CPPUNIT_TEST(refuses_bad_requests);
     CPPUNIT_TEST(restores_all_of_it);
     CPPUNIT_TEST(restores_components);
+    CPPUNIT_TEST(restores_what_the_daemon_keeps);
+    CPPUNIT_TEST(a_plugin_that_came_later_keeps_its_data);
+    CPPUNIT_TEST(goes_along_with_cleanups_of_all_storage);
     CPPUNIT_TEST(a_dry_run_changes_nothing);
     CPPUNIT_TEST(increments_hold_what_changed);
     CPPUNIT_TEST(keeps_what_is_needed);
@@ -107,7 +110,7 @@ public:
         const std::string id = make();
         CPPUNIT_ASSERT_EQUAL(
             std::string("422 invalid-field"),
-            outcome("POST", "/api/backups/" + id + "/restore", "", R"({"components":["db"]})"));
+            outcome("POST", "/api/backups/" + id + "/restore", "", R"({"components":["nope"]})"));
     }
 
     void restores_all_of_it() {
@@ -150,6 +153,55 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("1"), send("GET", "/api/kv/storage/a").body);
         CPPUNIT_ASSERT_EQUAL(std::string("true"), send("GET", "/api/kv/feature_flags/dark").body);
         CPPUNIT_ASSERT_EQUAL(std::string("2"), send("GET", "/api/kv/notes/n").body);
+    }
+
+    void restores_what_the_daemon_keeps() {
+        const char* const ann = R"({"name":"ann","password":"long enough","roles":["viewer"]})";
+        CPPUNIT_ASSERT_EQUAL(201, send("POST", "/api/users", "", ann).status);
+        put("storage/a", "1");
+        const std::string id = make();
+        CPPUNIT_ASSERT_EQUAL(204, send("DELETE", "/api/users/ann").status);
+        CPPUNIT_ASSERT_EQUAL(404, send("GET", "/api/users/ann").status);
+        const Answer alone = restore(id, R"({"components":["users.json"]})");
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(alone.body, 200, alone.status);
+        CPPUNIT_ASSERT_EQUAL(200, send("GET", "/api/users/ann").status);
+        // Changes go on from there, and what was not there then stays: a daemon has users or not.
+        CPPUNIT_ASSERT_EQUAL(200,
+                             send("PATCH", "/api/users/ann", "", R"({"disabled":true})").status);
+        CPPUNIT_ASSERT_EQUAL(200, restore(id, "").status);
+        CPPUNIT_ASSERT(send("GET", "/api/users/ann").body.find(R"("disabled":false)") !=
+                       std::string::npos);
+        restart();
+        CPPUNIT_ASSERT(send("GET", "/api/users/ann").body.find(R"("disabled":false)") !=
+                       std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(std::string("1"), send("GET", "/api/kv/storage/a").body);
+        for (const char* name : {"jobs.json", "users.json"}) {
+            CPPUNIT_ASSERT_EQUAL(0, run({"jq", "-e", ".", path(name)}).exit);
+        }
+    }
+
+    void a_plugin_that_came_later_keeps_its_data() {
+        put("storage/a", "1");
+        CPPUNIT_ASSERT_EQUAL(200, send("POST", "/api/plugins/files/disable").status);
+        const std::string id = make();
+        CPPUNIT_ASSERT_EQUAL(200, send("POST", "/api/plugins/files/enable").status);
+        const std::string later = upload("later.txt", "later");
+        put("notes/x", "1");
+        CPPUNIT_ASSERT_EQUAL(200, restore(id, "").status);
+        CPPUNIT_ASSERT_EQUAL(std::string("later"), send("GET", "/api/files/" + later).body);
+        CPPUNIT_ASSERT_EQUAL(404, send("GET", "/api/kv/notes/x").status);
+    }
+
+    void goes_along_with_cleanups_of_all_storage() {
+        const std::string one = make(), two = make();
+        const std::string all = R"({"keep_backups":1,"dry_run":true})";
+        CPPUNIT_ASSERT(send("POST", "/api/storage/cleanup", "", all).body.find(one) !=
+                       std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(200, send("GET", "/api/backups/" + one).status);
+        CPPUNIT_ASSERT_EQUAL(
+            200, send("POST", "/api/storage/cleanup", "", R"({"keep_backups":1})").status);
+        CPPUNIT_ASSERT_EQUAL(404, send("GET", "/api/backups/" + one).status);
+        CPPUNIT_ASSERT_EQUAL(200, send("GET", "/api/backups/" + two).status);
     }
 
     void a_dry_run_changes_nothing() {

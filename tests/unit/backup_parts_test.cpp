@@ -133,8 +133,8 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("read"), slug_of(text));
         for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
                  {"\"size\":5", "\"size\":6"},
-                 {"\"a\"", "\"../a\""},
-                 {"\"b\"", "\"a\""},
+                 {"\"path\":\"a\"", "\"path\":\"../a\""},
+                 {"\"path\":\"b\"", "\"path\":\"a\""},
                  {"backup_2024", "backup_x024"},
                  {"}", ""},
                  {"\"files\":[", "\"files\":7,\"x\":["}}) {

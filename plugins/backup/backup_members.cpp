@@ -1,0 +1,70 @@
+#include "backup_members.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "storage-kit/json.hpp"
+#include "storage-kit/timestamps.hpp"
+
+namespace larder::backup {
+
+namespace json = storage::json;
+
+Members members_of_body(std::string_view body) {
+    return Members::of_body(body.empty() ? std::string_view("{}") : body);
+}
+
+std::string text_of(const Members& members, std::string_view name) {
+    return members.text(name, kMostText).value_or(std::string());
+}
+
+bool flag_of(const Members& members, std::string_view name) {
+    return members.flag(name).value_or(false);
+}
+
+std::uint64_t whole_of(const Members& members, std::string_view name) {
+    constexpr double kMost = 9007199254740992;
+    const double number = members.number(name).value_or(0);
+    if (number >= 0 && number <= kMost && std::floor(number) == number) {
+        return static_cast<std::uint64_t>(number);
+    }
+    throw invalid_field(members.pointer_of(name),
+                        fmt::format("{} is a whole number, 0 or more", name));
+}
+
+std::int64_t time_of(const Members& members, std::string_view name) {
+    return storage::parse_rfc3339(text_of(members, name)).value_or(0);
+}
+
+std::vector<std::string> texts_of(const Members& members, std::string_view name) {
+    std::vector<std::string> texts;
+    const auto value = members.value(name);
+    if (!value) return texts;
+    if (!value->starts_with('[')) {
+        throw invalid_field(members.pointer_of(name), fmt::format("{} is an array", name));
+    }
+    for (json::Walk walk(*value); walk.next();) {
+        if (!walk.value().starts_with('"')) {
+            throw invalid_field(fmt::format("{}/{}", members.pointer_of(name), texts.size()),
+                                fmt::format("{} holds texts", name));
+        }
+        texts.push_back(json::unquoted(walk.value()));
+    }
+    return texts;
+}
+
+std::string json_list(const std::vector<std::string>& texts) {
+    std::string out = "[";
+    for (const std::string& text : texts) {
+        if (out.size() > 1) out += ',';
+        json::append_quoted(out, text);
+    }
+    return out + "]";
+}
+
+std::string text_or_null(std::string_view text) {
+    return text.empty() ? "null" : json::quoted(text);
+}
+
+}  // namespace larder::backup
