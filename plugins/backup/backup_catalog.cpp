@@ -22,8 +22,7 @@ namespace fs = std::filesystem;
 using storage::DocumentPtr;
 using storage::FileSystem;
 
-constexpr std::string_view kStaging = ".staging", kManifests = ".manifests",
-                           kRestoring = ".restore";
+constexpr std::string_view kStaging = ".staging", kManifests = ".manifests";
 
 void link_to(const std::string& from, const std::string& to) {
     if (::link(from.c_str(), to.c_str()) != 0) {
@@ -126,10 +125,6 @@ void Catalog::clear_leftovers() {
         host_.log().write(
             Level::warning,
             fmt::format("{} is in no record and left alone; import it to use it", path));
-    }
-    // What a swap that is not over has staged is needed to undo it.
-    if (!files.exists(directory_ + "/.swap.json")) {
-        fs::remove_all(fmt::format("{}/{}", folder(), kRestoring));
     }
     for (const std::string& name : files.list(fmt::format("{}/{}", folder(), kManifests))) {
         if (!find(name.substr(0, name.find('.')))) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <system_error>
 
+#include "backup_aftermath.hpp"
 #include "larder/export.hpp"
 
 namespace larder::backup {
@@ -23,6 +24,7 @@ void BackupPlugin::start(Routes& routes) {
     operations_ = std::make_unique<Operations>(host_);
     routes_ = std::make_unique<BackupRoutes>(*site_, *operations_);
     routes_->declare(routes);
+    finish_cut_restores(*site_, *operations_);
     upkeep_ = std::make_unique<Upkeep>(*site_, *operations_, host_.settings().text("schedule"));
 }
 

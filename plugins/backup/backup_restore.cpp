@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "backup_aftermath.hpp"
 #include "backup_maker.hpp"
 #include "backup_members.hpp"
 #include "backup_paths.hpp"
@@ -196,36 +197,6 @@ private:
     const std::string data_, path_;
 };
 
-// The archived audit trail stands beside the one in use, which is never replaced.
-void lay_beside(const Site& site, const Record& record, const Staging& staging) {
-    const std::string from = fmt::format("{}/{}", staging.absolute(), "audit-beside");
-    if (!fs::exists(from)) return;
-    const std::string folder = fmt::format("{}/{}", site.catalog.data_directory(), kDatabases);
-    auto& files = storage::FileSystem::real();
-    files.make_directory(folder);
-    files.rename(from, fmt::format("{}audit_{}.db", folder, record.backup_id));
-    files.sync_directory(folder);
-}
-
-void tell_audit(const Site& site, const Record& record, const Asked& asked, const Plan& plan) {
-    const std::string details = fmt::format(R"({{"components":{}}})", json_list(plan.components));
-    AuditRecord told;
-    told.actor = asked.actor;
-    told.action = "restored";
-    told.target = record.backup_id;
-    told.outcome = "ok";
-    told.ip_address = asked.ip_address;
-    told.request_id = asked.request_id;
-    told.details = details;
-    try {
-        site.host.audit().record(told);
-    } catch (const Error& error) {
-        site.host.log().write(Level::error, fmt::format("the audit did not take the restore of {}: "
-                                                        "{}",
-                                                        record.backup_id, error.detail()));
-    }
-}
-
 std::string done_json(const Record& record, const Chain& chain, const Plan& plan, bool dry_run) {
     return fmt::format(
         R"({{"backup_id":{},"dry_run":{},"components":{},"kept":{},"total_files":{})",
@@ -292,11 +263,12 @@ Answered restore_backup(const Site& site, Operation& operation, const Record& re
     }
     check_components(record, asked.components);
     const Staging staging(site.catalog.data_directory(),
-                          fmt::format("{}/.restore/{}", kFolder, unix_now_ms()));
+                          fmt::format("{}/{}", kRestoring, unix_now_ms()));
     unpack(site, operation, chain, asked.components, staging.absolute());
     // Not swapped, so it must not stand where what is swapped does.
     const std::string audit = fmt::format("{}/{}audit.db", staging.absolute(), kDatabases);
-    if (fs::exists(audit)) fs::rename(audit, staging.absolute() + "/audit-beside");
+    if (fs::exists(audit))
+        fs::rename(audit, fmt::format("{}/{}", staging.absolute(), kAuditBeside));
     operation.phase("compare");
     const Owners present = present_owners(site.host, operation);
     const Plan plan =
@@ -307,15 +279,13 @@ Answered restore_backup(const Site& site, Operation& operation, const Record& re
                 fmt::format(R"({},"changes":[{}]}})", done_json(record, chain, plan, true),
                             changes_json(chain, state, gone_in(chain, present), asked.components))};
     }
+    note_restore(staging.absolute(), record, asked, plan);
     operation.phase("sync");
     sync_all(staging.absolute());
     operation.check();
     operation.phase("swap");
     if (!plan.swaps.empty()) site.host.maintenance().swap(plan.swaps);
-    lay_beside(site, record, staging);
-    tell_audit(site, record, asked, plan);
-    site.host.log().write(Level::notice, fmt::format("{} was restored: {}", record.backup_id,
-                                                     fmt::join(plan.components, ", ")));
+    finish_restore(site, staging.absolute());
     return {200, done_json(record, chain, plan, false) + "}"};
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <random>
 
 #include "support/command.hpp"
 #include "support/daemon_fixture.hpp"
@@ -337,15 +338,17 @@ public:
                 outcome("POST", "/api/backups/" + id + "/restore", "Prefer: wait=60\r\n"));
             CPPUNIT_ASSERT_EQUAL(std::string("2"), send("GET", "/api/kv/storage/a").body);
         };
-        for (std::size_t i = 0; i < 20; ++i) {
+        std::mt19937 random(42);
+        for (std::size_t i = 0; i < 200; ++i) {
             std::string bytes = whole;
-            const std::size_t at = whole.size() * i / 20;
-            bytes[at] = static_cast<char>(bytes[at] ^ 0x10);
+            const std::size_t at = random() % whole.size();
+            bytes[at] = static_cast<char>(bytes[at] ^ (1U << random() % 8));
             judge(bytes, fmt::format("byte {}", at));
         }
         judge(whole.substr(0, whole.size() / 2), "cut");
         judge(whole + "x", "longer");
         judge("", "empty");
+        judge(read_file(path("backups/" + make() + ".tar.gz")), "another one's");
         CPPUNIT_ASSERT_EQUAL(std::string("damaged"),
                              text(object_of(send("GET", "/api/backups/" + id).body), "state"));
         write_file(archive, whole);
@@ -437,7 +440,7 @@ public:
         start();
         CPPUNIT_ASSERT(fs::is_empty(staging));
         CPPUNIT_ASSERT(!fs::exists(folder + orphan));
-        CPPUNIT_ASSERT(!fs::exists(folder + ".restore"));
+        CPPUNIT_ASSERT(eventually([&] { return !fs::exists(folder + ".restore"); }));
         CPPUNIT_ASSERT(fs::exists(folder + "backup_2020-01-01_000001.tar.gz"));
         CPPUNIT_ASSERT_EQUAL(std::string("none"), fault_of(id));
     }
