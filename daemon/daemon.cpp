@@ -8,6 +8,7 @@
 #include <future>
 #include <thread>
 
+#include "larder/progress.hpp"
 #include "larder/time.hpp"
 #include "plugin_host/claims.hpp"
 #include "plugin_host/library.hpp"
@@ -26,8 +27,9 @@ constexpr auto kLeaveInPeace = std::chrono::milliseconds(1000);
 constexpr auto kAfterCut = std::chrono::seconds(2);  // for what a cut connection lets go of
 
 std::vector<std::string> plugin_folders(const config::Section& daemon) {
-    const fs::path own = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "lib" /
-                         "larder" / "plugins";
+    const fs::path prefix = fs::read_symlink("/proc/self/exe").parent_path().parent_path();
+    fs::path own = prefix / LARDER_PLUGIN_FOLDER;  // where it is installed
+    if (!fs::exists(own)) own = prefix / "lib/larder/plugins";
     std::vector<std::string> folders{own.string()};
     for (auto& folder : daemon.list("plugin_dirs")) {
         if (folder != folders.front()) folders.push_back(std::move(folder));
@@ -64,6 +66,15 @@ std::string socket_path(const config::Section& http, const std::string& data_dir
                                                   : data_directory + "/larder.sock";
 }
 
+constexpr const char* kWantsBoth =
+    "can be reached from other machines, which wants auth.enabled = true and http.tls_certificate";
+
+bool may_be_reached(const config::Configuration& configuration) {
+    const auto http = configuration.section("http");
+    return (configuration.section("auth")->flag("enabled") && has_tls(*http)) ||
+           http->flag("allow_insecure");
+}
+
 // What a stranger could reach wants both credentials and encryption, unless the admin says
 // otherwise.
 void require_safe_listeners(const config::Configuration& configuration) {
@@ -74,18 +85,31 @@ void require_safe_listeners(const config::Configuration& configuration) {
                                "http.tls_certificate and http.tls_key go together; set both or "
                                "neither");
     }
-    const bool safe = configuration.section("auth")->flag("enabled") && has_tls(*http);
-    if (safe || http->flag("allow_insecure")) return;
+    if (may_be_reached(configuration)) return;
     for (const auto& address : http->list("listen")) {
         if (address.starts_with("unix:") || access::is_loopback_name(access::host_of(address))) {
             continue;
         }
         throw config::fault_at(
             configuration, "http", "listen",
-            fmt::format("{} can be reached from other machines, which wants "
-                        "auth.enabled = true and http.tls_certificate; listen on 127.0.0.1, set "
-                        "both, or accept the risk with http.allow_insecure = true",
-                        address));
+            fmt::format("{} {}; listen on 127.0.0.1, set both, or accept the risk with "
+                        "http.allow_insecure = true",
+                        address, kWantsBoth));
+    }
+}
+
+// The same of the service manager's sockets, by their hosts.
+void require_safe_sockets(const config::Configuration& configuration,
+                          const std::vector<std::string>& hosts) {
+    if (may_be_reached(configuration)) return;
+    for (const auto& host : hosts) {
+        if (access::is_loopback_name(host)) continue;
+        throw config::fault_at(
+            configuration, "auth", "enabled",
+            fmt::format(
+                "the service manager's socket on {} {}; change its ListenStream=, set both, "
+                "or accept the risk with http.allow_insecure = true",
+                host, kWantsBoth));
     }
 }
 
@@ -236,9 +260,11 @@ std::shared_ptr<const access::Access> Daemon::access_of(
     access::Policy policy;
     policy.auth_enabled = configuration.section("auth")->flag("enabled");
     policy.own_uid = geteuid();
+    std::vector<std::string> hosts = inherited_hosts_;
     for (const auto& address : http->list("listen")) {
-        if (address.starts_with("unix:")) continue;
-        const std::string host = access::host_of(address);
+        if (!address.starts_with("unix:")) hosts.push_back(access::host_of(address));
+    }
+    for (const auto& host : hosts) {
         if (host == "0.0.0.0" || host == "::" || host == "*") policy.any_address = true;
         policy.own_hosts.push_back(host);
     }
@@ -367,12 +393,29 @@ void Daemon::listen() {
     use_certificate(*server_, configuration_);
     const auto inherited = system::inherited_sockets(tls);
     for (const auto& spec : inherited) server_->listen(spec);
+    const auto given = addresses();
     if (inherited.empty()) {
         for (const auto& address : http->list("listen")) {
             server_->listen({address, -1, tls && !address.starts_with("unix:")});
         }
+    } else {
+        judge_inherited(given);
     }
-    server_->listen({"unix:" + socket_path(*http, data_directory_), -1, false});
+    const std::string own = "unix:" + socket_path(*http, data_directory_);
+    if (std::find(given.begin(), given.end(), own) == given.end())
+        server_->listen({own, -1, false});
+}
+
+// What a .socket unit says is as open to the world as what the configuration says.
+void Daemon::judge_inherited(const std::vector<std::string>& addresses) {
+    for (const auto& url : addresses) {
+        if (url.starts_with("unix:")) continue;
+        inherited_hosts_.push_back(access::host_of(url.substr(url.find("//") + 2)));
+    }
+    require_safe_sockets(configuration_, inherited_hosts_);
+    log_->write(Level::notice,
+                "the service manager's sockets are used, and http.listen is not; to have it used, "
+                "disable larder.socket");
 }
 
 void Daemon::start() {
@@ -528,6 +571,7 @@ config::Changes Daemon::reload() {
     const std::scoped_lock one_at_a_time(reload_mutex_);
     config::Loader loader(sources_);
     const auto fresh = read_configuration(loader, libraries_);
+    require_safe_sockets(fresh, inherited_hosts_);
     for (const auto& warning : loader.warnings()) log_->write(Level::warning, warning);
     plugin_host::SettingsReload plugins(*supervisor_);
     const auto now = configuration();
@@ -563,20 +607,43 @@ void Daemon::apply(const config::Changes& changes) {
     set_access(changes.in_force);
 }
 
-void Daemon::reload_by_signal() noexcept {
+void Daemon::reload_by_signal(std::function<void()> over) noexcept {
     log_writer_->reopen();
     if (logs_access_.load(std::memory_order_acquire)) access_log_->reopen();
     // Not here: a plugin's start may take long, and the signal to stop must be heard meanwhile.
-    auto reload_here = [this, pass = own_.gate.enter()] {
+    auto reload_here = [this, over, pass = own_.gate.enter()] {
         try {
             reload();
         } catch (const std::exception& error) {
             log_->write(Level::error,
                         fmt::format("not reloaded, nothing has changed: {}", error.what()));
         }
+        over();
     };
     if (workers_->post_beside(std::move(reload_here))) return;
     log_->write(Level::error, "not reloaded: too many reloads are under way");
+    over();
+}
+
+void Daemon::complain(const std::string& text) { log_->write(Level::error, text); }
+
+// A worker's task may rightly last; that none of many ends while others wait is a hang.
+system::Condition Daemon::condition() const {
+    struct Sink final : ProgressSink {
+        void thread(std::string_view name, std::uint64_t done, bool waiting) override {
+            pulses.push_back({std::string(name), done, waiting});
+        }
+        std::vector<system::Pulse> pulses;
+    } sink;
+    server_->call_round([&](const std::string& name, std::uint64_t came) {
+        sink.pulses.push_back({name, came, true});
+    });
+    const auto workers = workers_->progress();
+    sink.pulses.push_back({"workers", workers.begun, workers.waiting});
+    supervisor_->with_each_power(kProgress, [&](const std::string& /*plugin*/, void* power) {
+        static_cast<Progress*>(power)->tell(sink);
+    });
+    return {plugin_host::summary_of(supervisor_->status()), std::move(sink.pulses)};
 }
 
 void Daemon::keep_last_uses() noexcept {

@@ -36,6 +36,7 @@
 #include "plugin_host/supervisor.hpp"
 #include "routing/dispatcher.hpp"
 #include "storage-kit/folder_lock.hpp"
+#include "system/heartbeat.hpp"
 
 namespace larder {
 
@@ -63,10 +64,14 @@ public:
     // Reads the sources anew and applies what may change while running, all or nothing. Throws
     // config::ConfigError, Error: then nothing has changed. [worker]
     config::Changes reload();
-    void reload_by_signal() noexcept;  // on a worker; what came of it is logged [control]
+    // On a worker; what came of it is logged. `over` is called when it has ended. [control]
+    void reload_by_signal(std::function<void()> over) noexcept;
     // Drains and stops. False when a plugin or a request hangs: then nothing of this may be
     // destroyed, and the process is to end as it is. [control]
     bool stop();
+
+    void complain(const std::string& text);  // into the log, as an error [any]
+    system::Condition condition() const;     // between start() and stop() [any, one at a time]
 
 private:
     void make_facilities();
@@ -86,6 +91,7 @@ private:
     void open_logs(bool background);
     void open_access_log();
     void listen();
+    void judge_inherited(const std::vector<std::string>& addresses);
     void collect_values();
     void set_table(std::shared_ptr<const routing::RouteTable> table);  // and shows it
     void set_access(const config::Configuration& configuration);       // likewise
@@ -103,6 +109,7 @@ private:
     const config::Sources sources_;
     std::vector<plugin_host::Library> libraries_;  // fixed after construction
     std::string data_directory_;                   // likewise
+    std::vector<std::string> inherited_hosts_;     // of the service manager's sockets, likewise
 
     std::mutex reload_mutex_;  // one reload at a time
     mutable std::mutex mutex_;

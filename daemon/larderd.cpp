@@ -17,6 +17,7 @@
 #include "daemon.hpp"
 #include "larder/abi.hpp"
 #include "system/background.hpp"
+#include "system/heartbeat.hpp"
 #include "system/signals.hpp"
 
 namespace larder {
@@ -175,6 +176,7 @@ int Larderd::check_config(const config::Sources& sources) {
 
 int Larderd::serve(const config::Sources& sources) {
     const bool background = config().getBool("application.runAsDaemon", false);
+    system::Heartbeat heartbeat;  // first: it outlives what it looks at
     auto daemon = std::make_unique<Daemon>(sources, background);
     Poco::AutoPtr<Poco::Util::MapConfiguration> settings(new Poco::Util::MapConfiguration);
     daemon->configuration().fill(*settings);
@@ -182,8 +184,14 @@ int Larderd::serve(const config::Sources& sources) {
     daemon->start();
     const std::string ready = ready_lines(daemon->addresses());
     if (!system::tell(EXIT_OK, ready)) std::cerr << ready << std::flush;
-    while (system::wait_for_signal() == system::Signal::reload) daemon->reload_by_signal();
-    if (daemon->stop()) return EXIT_OK;
+    heartbeat.serve([&] { return daemon->condition(); },
+                    [&](const std::string& text) { daemon->complain(text); });
+    while (system::wait_for_signal() == system::Signal::reload) {
+        heartbeat.begin_reload();
+        daemon->reload_by_signal([&heartbeat] { heartbeat.end_reload(); });
+    }
+    const bool unwatched = heartbeat.stop();
+    if (daemon->stop() && unwatched) return EXIT_OK;
     // What hangs in a plugin would hang in the destructors too, or use what they free.
     remove_pid_file();
     (void)daemon.release();

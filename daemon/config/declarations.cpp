@@ -20,8 +20,9 @@ constexpr Setting kDaemon[] = {
     {"data_dir", "path", "/var/lib/larder", nullptr, nullptr,
      "The folder that holds all data; one daemon at a time may use it.", false, false},
     {"plugin_dirs", "text", "", nullptr, nullptr,
-     "Folders with plugins, absolute and comma-separated; empty means ../lib/larder/plugins beside "
-     "the executable.",
+     "Folders with further plugins, absolute and comma-separated. Those that ship are in "
+     "lib/larder/plugins beside the executable's folder, or in larder/plugins where the system "
+     "keeps its libraries.",
      false, false},
     {"worker_threads", "integer", "16", "1", "1024",
      "Threads for handlers that wait for files and databases.", false, false},

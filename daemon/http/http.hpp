@@ -203,6 +203,9 @@ public:
     // returns true, what is then left of it is cut, as if the client had gone. [control, worker]
     bool visit_exchanges(std::function<bool(Exchange&)> look);
     std::size_t reactors() const noexcept;
+    // Asks each of its threads to come by, unless it was asked and has not yet, and tells how often
+    // each did. One caller at a time. [any]
+    void call_round(const std::function<void(const std::string& thread, std::uint64_t came)>& tell);
     Stats stats() const noexcept;  // [any]
 
     // Stops accepting, closes idle connections, lets those under way finish (their answers say

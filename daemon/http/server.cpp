@@ -84,6 +84,7 @@ public:
     void start();
     void update(const Options& options);
     bool on_each_reactor(std::function<void(std::size_t)> call);
+    void call_round(const std::function<void(const std::string&, std::uint64_t)>& tell);
     std::size_t drain(Clock::time_point deadline);
     void stop();
 
@@ -104,6 +105,13 @@ private:
     // Runs no handlers, so that connections are taken whatever these do.
     std::shared_ptr<Reactor> acceptor_;
     bool running_ = false;
+    // Of the reactors, then the acceptor; used by call_round() alone, counted by their threads.
+    struct Calls {
+        std::uint64_t asked = 0;
+        std::shared_ptr<std::atomic<std::uint64_t>> came =
+            std::make_shared<std::atomic<std::uint64_t>>(0);
+    };
+    std::vector<Calls> calls_;
 };
 
 Server::Impl::Impl(Options options, Application& application, Post post, Logger logger) {
@@ -218,6 +226,17 @@ bool Server::Impl::on_each(const Reactors& asked, std::function<void(std::size_t
     return false;
 }
 
+void Server::Impl::call_round(const std::function<void(const std::string&, std::uint64_t)>& tell) {
+    calls_.resize(reactors.size() + 1);
+    for (std::size_t i = 0; i < calls_.size(); ++i) {
+        const auto& reactor = i < reactors.size() ? reactors[i] : acceptor_;
+        auto& [asked, came] = calls_[i];
+        const std::uint64_t now = came->load(std::memory_order_relaxed);
+        if (now == asked && reactor->run([came = came] { came->fetch_add(1); })) ++asked;
+        tell(i < reactors.size() ? fmt::format("reactor-{}", i) : "acceptor", now);
+    }
+}
+
 Stats Server::Impl::stats() const noexcept {
     Stats stats{};
     stats.connections_open = load();
@@ -293,6 +312,9 @@ bool Server::visit_exchanges(std::function<bool(Exchange&)> look) {
     });
 }
 std::size_t Server::reactors() const noexcept { return impl_->reactors.size(); }
+void Server::call_round(const std::function<void(const std::string&, std::uint64_t)>& tell) {
+    impl_->call_round(tell);
+}
 Stats Server::stats() const noexcept { return impl_->stats(); }
 std::size_t Server::drain(Clock::time_point deadline) { return impl_->drain(deadline); }
 void Server::stop() { impl_->stop(); }

@@ -76,6 +76,7 @@ void WorkerPool::run() {
         {
             Task task = std::move(queue_.front());
             queue_.pop_front();
+            ++begun_;
             lock.unlock();
             try {
                 task();
@@ -92,6 +93,11 @@ void WorkerPool::run() {
 std::size_t WorkerPool::queued() const {
     const std::scoped_lock lock(mutex_);
     return queue_.size();
+}
+
+WorkerPool::Progress WorkerPool::progress() const {
+    const std::scoped_lock lock(mutex_);
+    return {begun_, !queue_.empty()};
 }
 
 std::size_t WorkerPool::running() const {

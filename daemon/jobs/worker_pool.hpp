@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -36,6 +37,12 @@ public:
 
     std::size_t queued() const;   // [any]
     std::size_t running() const;  // [any]
+    // How many tasks were ever begun, and whether one waits that no thread is free for. [any]
+    struct Progress {
+        std::uint64_t begun;
+        bool waiting;
+    };
+    Progress progress() const;
 
 private:
     void run();
@@ -50,6 +57,7 @@ private:
     std::deque<Task> queue_;
     std::vector<std::thread> threads_;
     std::size_t idle_ = 0, beside_ = 0;
+    std::uint64_t begun_ = 0;
     bool stopping_ = false;
 };
 

@@ -25,6 +25,23 @@ Error no_such_plugin() {
                  "no file in the plugin folders is a plugin of this name");
 }
 
+std::string summary_of(const std::vector<PluginStatus>& plugins) {
+    std::string wrong, serving;
+    for (const PluginStatus& plugin : plugins) {
+        const Standing& standing = plugin.standing;
+        if (standing.state == State::disabled) continue;
+        if (standing.state == State::running) {
+            serving += (serving.empty() ? "" : ", ") + plugin.name;
+            continue;
+        }
+        wrong += fmt::format("{}{} is {}{}{}", wrong.empty() ? "" : "; ", plugin.name,
+                             state_word(standing.state), standing.reason.empty() ? "" : ": ",
+                             standing.reason);
+    }
+    if (!wrong.empty()) return wrong;
+    return serving.empty() ? "serving, without plugins" : "serving " + serving;
+}
+
 Supervisor::Supervisor(Surroundings surroundings, SupervisorHooks hooks, Choices& choices)
     : surroundings_(std::move(surroundings)), hooks_(std::move(hooks)), choices_(choices) {}
 

@@ -37,6 +37,9 @@ struct PluginStatus {
 
 Error no_such_plugin();  // 404
 
+// One line for an admin: what is wrong with which plugin, or else which serve.
+std::string summary_of(const std::vector<PluginStatus>& plugins);
+
 enum class Action : std::uint8_t { enable = 1, disable, reload, reset };
 
 // What the supervisor asks of the daemon.

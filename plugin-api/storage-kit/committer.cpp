@@ -84,6 +84,12 @@ void Committer::Impl::drain(Lane& lane) {
     idle_.wait(lock, [&] { return !lane.queued_ && !lane.running_; });
 }
 
+Committer::Progress Committer::Impl::progress() const {
+    const std::lock_guard lock(mutex_);
+    // Held back by a snapshot, it does not hang.
+    return {turns_, !held_ && (busy_ || !ready_.empty())};
+}
+
 bool Committer::Impl::spin() const {
     const auto until = std::chrono::steady_clock::now() + kSpin;
     do {
@@ -124,6 +130,7 @@ void Committer::Impl::serve() {
             batch.clear();
             lock.lock();
             lane->running_ = false;
+            ++turns_;
             idle_.notify_all();
         }
         lanes.clear();
@@ -136,5 +143,6 @@ void Committer::Impl::serve() {
 Committer::Committer(const std::string& thread_name) : impl_(std::make_unique<Impl>(thread_name)) {}
 Committer::~Committer() = default;
 void Committer::hold(bool on) { impl_->hold(on); }
+Committer::Progress Committer::progress() const { return impl_->progress(); }
 
 }  // namespace larder::storage

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -49,19 +50,21 @@ public:
     void run(Lane& lane, const std::function<void()>& task);
     void hold(bool on);  // no batch and no task is under way, and none begins before hold(false)
     void drain(Lane& lane);  // waits until nothing of it is pending or under way [control]
+    Progress progress() const;
 
 private:
     void serve();
     void queue(Lane& lane, std::unique_lock<std::mutex>& lock);
     bool spin() const;
 
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable wake_, idle_;
     std::vector<Lane*> ready_;        // guarded by mutex_
     bool sleeping_ = false;           // guarded by mutex_
     bool ending_ = false;             // guarded by mutex_
     bool held_ = false;               // guarded by mutex_
     bool busy_ = false;               // guarded by mutex_: lanes are being served
+    std::uint64_t turns_ = 0;         // guarded by mutex_: a lane served is one
     std::atomic<bool> work_ = false;  // a hint for spin(): something was queued
     std::thread thread_;              // last: it uses the rest
 };

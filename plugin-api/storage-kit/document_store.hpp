@@ -104,6 +104,12 @@ public:
     // hold(true) returns when no commit is under way in any of its stores; those that come wait for
     // hold(false). [any, one at a time]
     void hold(bool on);
+    // How much it has done, and whether anything is under way or waits (larder/progress.hpp). [any]
+    struct Progress {
+        std::uint64_t done;
+        bool waiting;
+    };
+    Progress progress() const;
 
     class Impl;
     Impl& impl() noexcept { return *impl_; }

@@ -47,6 +47,7 @@ void FilesPlugin::stop() noexcept {
 void* FilesPlugin::extension(std::string_view id) noexcept {
     if (id == kReloadable) return static_cast<Reloadable*>(this);
     if (id == kUsage) return static_cast<Usage*>(this);
+    if (id == kProgress) return static_cast<Progress*>(this);
     if (id == kCleanable) return static_cast<Cleanable*>(this);
     if (id == kSnapshotable) return static_cast<Snapshotable*>(this);
     return nullptr;
@@ -84,6 +85,13 @@ void FilesPlugin::clean(const CleanupRequest& request, CleanupSink& sink) {
         }
         sink.removed("file", record.filename, record.size);
     }
+}
+
+void FilesPlugin::tell(ProgressSink& sink) {
+    const auto records = files_->catalog().committer().progress();
+    sink.thread("larder-files", records.done, records.waiting);
+    const auto uploads = uploads_->progress();
+    sink.thread("larder-files-tus", uploads.done, uploads.waiting);
 }
 
 void FilesPlugin::hold(bool on) noexcept { files_->catalog().committer().hold(on); }

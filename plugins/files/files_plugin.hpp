@@ -13,6 +13,7 @@
 #include "files_uploads.hpp"
 #include "larder/cleanup.hpp"
 #include "larder/plugin.hpp"
+#include "larder/progress.hpp"
 #include "larder/snapshot.hpp"
 #include "larder/usage.hpp"
 
@@ -21,6 +22,7 @@ namespace larder::files {
 class FilesPlugin final : public Plugin,
                           public Reloadable,
                           public Usage,
+                          public Progress,
                           public Cleanable,
                           public Snapshotable {
 public:
@@ -35,6 +37,8 @@ public:
     void reload(const Settings& now) override;
 
     void measure(UsageSink& sink) override;
+
+    void tell(ProgressSink& sink) override;
 
     void clean(const CleanupRequest& request, CleanupSink& sink) override;
 

@@ -60,6 +60,7 @@ public:
     void expire();                // removes what has rested too long
 
     storage::DocumentStore& store() noexcept { return *store_; }
+    storage::Committer::Progress progress() const { return committer_.progress(); }  // [any]
 
 private:
     friend class TusUpload;

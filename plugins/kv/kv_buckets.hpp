@@ -76,6 +76,7 @@ public:
     std::vector<std::shared_ptr<Bucket>> all() const;  // those that are, by name [any]
     // hold(true) returns when no change is under way; none begins before hold(false). [any]
     void hold(bool on) { committer_.hold(on); }
+    storage::Committer::Progress progress() const { return committer_.progress(); }  // [any]
     HistoryPool& histories() noexcept { return histories_; }
 
 private:

@@ -47,8 +47,14 @@ void KvPlugin::stop() noexcept {
 
 void* KvPlugin::extension(std::string_view id) noexcept {
     if (id == kUsage) return static_cast<Usage*>(this);
+    if (id == kProgress) return static_cast<Progress*>(this);
     if (id == kSnapshotable) return static_cast<Snapshotable*>(this);
     return nullptr;
+}
+
+void KvPlugin::tell(ProgressSink& sink) {
+    const auto [done, waiting] = buckets_->progress();
+    sink.thread("larder-kv", done, waiting);
 }
 
 void KvPlugin::hold(bool on) noexcept { buckets_->hold(on); }

@@ -9,12 +9,13 @@
 #include "kv_watch.hpp"
 #include "kv_writes.hpp"
 #include "larder/plugin.hpp"
+#include "larder/progress.hpp"
 #include "larder/snapshot.hpp"
 #include "larder/usage.hpp"
 
 namespace larder::kv {
 
-class KvPlugin final : public Plugin, public Usage, public Snapshotable {
+class KvPlugin final : public Plugin, public Usage, public Progress, public Snapshotable {
 public:
     explicit KvPlugin(Host& host) : host_(host) {}
 
@@ -25,6 +26,8 @@ public:
     void* extension(std::string_view id) noexcept override;
 
     void measure(UsageSink& sink) override;
+
+    void tell(ProgressSink& sink) override;
 
     void hold(bool on) noexcept override;
     std::unique_ptr<Moment> pin() override;

@@ -8,6 +8,7 @@
 #include "larder/http.hpp"
 #include "larder/insight.hpp"
 #include "larder/plugin.hpp"
+#include "larder/progress.hpp"
 #include "larder/usage.hpp"
 
 extern "C" __attribute__((visibility("default"))) void larder_contract_layout(
@@ -18,7 +19,8 @@ extern "C" __attribute__((visibility("default"))) void larder_contract_layout(
     const larder::EventBatch&, const larder::RequestEnded&, const larder::FileStored&,
     const larder::ProgramRan&, const larder::PluginChanged&, const larder::AlertChanged&,
     const larder::ErrorReport&, const larder::AuditRecord&, larder::ErrorSink&, larder::AuditSink&,
-    larder::Usage&, larder::UsageSink&, larder::Snapshotable&, larder::SnapshotSink&,
-    larder::Moment&, larder::Snapshot&, larder::Maintenance&, const larder::SwapItem&,
-    const larder::CleanupRequest&, larder::CleanupSink&, larder::Cleanable&, larder::Insight&,
-    const larder::RequestSeries&, const larder::RequestSample&, const larder::DaemonFacts&) {}
+    larder::Usage&, larder::UsageSink&, larder::Progress&, larder::ProgressSink&,
+    larder::Snapshotable&, larder::SnapshotSink&, larder::Moment&, larder::Snapshot&,
+    larder::Maintenance&, const larder::SwapItem&, const larder::CleanupRequest&,
+    larder::CleanupSink&, larder::Cleanable&, larder::Insight&, const larder::RequestSeries&,
+    const larder::RequestSample&, const larder::DaemonFacts&) {}

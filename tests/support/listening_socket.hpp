@@ -16,12 +16,12 @@ namespace larder::test {
 
 class ListeningSocket {
 public:
-    // On a free port of 127.0.0.1.
-    ListeningSocket() {
+    // On a free port of 127.0.0.1, or of another address as inet(3) has it.
+    explicit ListeningSocket(in_addr_t host = INADDR_LOOPBACK) {
         fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         sockaddr_in address{};
         address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_addr.s_addr = htonl(host);
         socklen_t size = sizeof(address);
         auto* const generic = reinterpret_cast<sockaddr*>(&address);
         if (fd_ < 0 || ::bind(fd_, generic, size) != 0 || ::listen(fd_, SOMAXCONN) != 0 ||

@@ -25,8 +25,7 @@ public:
         const std::string script = script_for("bash");
         const auto complete = [&](const std::string& words) {
             const Ran ran = run({"bash", "-c",
-                                 "source " + script +
-                                     "; set -- larderctl " + words +
+                                 "source " + script + "; set -- larderctl " + words +
                                      "; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _larderctl; "
                                      "echo \"${COMPREPLY[*]}\""});
             CPPUNIT_ASSERT_EQUAL_MESSAGE(ran.err, std::string(), ran.err);

@@ -37,6 +37,8 @@ class ListenTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(one_daemon_a_data_directory);
     CPPUNIT_TEST(a_killed_daemon_leaves_no_lock);
     CPPUNIT_TEST(takes_inherited_sockets);
+    CPPUNIT_TEST(takes_its_own_socket_from_the_service_manager);
+    CPPUNIT_TEST(refuses_inherited_sockets_that_are_reached_from_afar);
     CPPUNIT_TEST(refuses_an_inherited_descriptor_that_does_not_listen);
     CPPUNIT_TEST(a_restart_under_a_held_socket_drops_nothing);
     CPPUNIT_TEST_SUITE_END();
@@ -191,6 +193,49 @@ public:
         CPPUNIT_ASSERT_EQUAL(200, client.request("GET", "/healthz").status);
         CPPUNIT_ASSERT_EQUAL(0, daemon.stop());
         CPPUNIT_ASSERT_MESSAGE("it is the service manager's", fs::exists(path));
+    }
+
+    // It stands where the daemon would make one itself, which would take it away.
+    void takes_its_own_socket_from_the_service_manager() {
+        const ListeningSocket held;
+        const std::string path = folder_ / "larder.sock";
+        const ListeningSocket local(path);
+        DaemonOptions wanted = options({}, {{"RUNTIME_DIRECTORY", folder_.path()}});
+        wanted.listen = false;
+        wanted.inherited_sockets = {held.fd(), local.fd()};
+        DaemonProcess daemon(std::move(wanted));
+        CPPUNIT_ASSERT_EQUAL(std::size_t{2}, listeners(daemon.port()).size());
+        CPPUNIT_ASSERT(daemon.log().find("http.listen is not") != std::string::npos);
+        RawClient client(path);
+        CPPUNIT_ASSERT_EQUAL(200, client.request("GET", "/healthz").status);
+        CPPUNIT_ASSERT_EQUAL(0, daemon.stop());
+        CPPUNIT_ASSERT(fs::exists(path));
+    }
+
+    void refuses_inherited_sockets_that_are_reached_from_afar() {
+        const ListeningSocket open(INADDR_ANY);
+        DaemonOptions wanted = options({});
+        wanted.listen = false;
+        wanted.inherited_sockets = {open.fd()};
+        wanted.expect_ready = false;
+        {
+            DaemonProcess daemon(wanted);
+            CPPUNIT_ASSERT_EQUAL(kConfig, daemon.wait());
+            for (const char* text :
+                 {"0.0.0.0", "auth.enabled", "ListenStream=", "allow_insecure"}) {
+                CPPUNIT_ASSERT_MESSAGE(daemon.log(), daemon.log().find(text) != std::string::npos);
+            }
+        }
+        wanted.environment = {{"LARDER_HTTP_ALLOW_INSECURE", "true"}};
+        wanted.expect_ready = true;
+        DaemonProcess daemon(std::move(wanted));
+        const auto status = [&](const std::string& host) {
+            RawClient client(daemon.port());
+            client.send(fmt::format("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", host));
+            return client.read_answer().status;
+        };
+        CPPUNIT_ASSERT_EQUAL(200, status("192.0.2.7:80"));
+        CPPUNIT_ASSERT_EQUAL(421, status("evil.example"));
     }
 
     void refuses_an_inherited_descriptor_that_does_not_listen() {
