@@ -1,6 +1,7 @@
 #include "plugin_host/own_files.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -16,7 +17,7 @@ class OpenedFiles final : public Moment {
 public:
     OpenedFiles(const std::string& directory, const std::vector<OwnFile>& own) {
         for (const auto& [name, check, hold, take_over] : own) {
-            const std::string path = directory + "/" + name;
+            const std::string path = fmt::format("{}/{}", directory, name);
             auto file = std::make_shared<FileHandle>(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
             if (file->fd() < 0) {
                 if (errno == ENOENT) continue;

@@ -108,7 +108,7 @@ void finish_restore(const Site& site, const std::string& staging) {
     const Note note = read_note(staging);
     lay_beside(site, note, staging);
     tell_audit(site, note);
-    // Told once: a kill from here on finds no note.
+    // Told at least once, under one request id: a kill from here on finds no note.
     FileSystem::real().remove(fmt::format("{}/{}", staging, kNote));
     site.host.log().write(Level::notice, fmt::format("{} was restored: {}", note.backup_id,
                                                      fmt::join(note.components, ", ")));

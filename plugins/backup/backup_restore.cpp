@@ -68,7 +68,7 @@ public:
     Planner(const std::string& data_directory, const std::string& staging)
         : data_(data_directory), staging_(staging) {}
 
-    void swap(Plan& plan, const std::string& path) const {
+    void put(Plan& plan, const std::string& path) const {
         const std::string staged = fmt::format("{}/{}", staging_, path);
         const bool is_staged = fs::exists(fmt::format("{}/{}", data_, staged));
         if (!is_staged && !fs::exists(fmt::format("{}/{}", data_, path))) return;
@@ -81,7 +81,7 @@ public:
         for (const std::string& name : entries_of(mine, staged)) {
             // What goes along with another file is swapped with it.
             const bool goes_along = name.find(".json.") != std::string::npos;
-            if (name != "db" && !goes_along) swap(plan, "programs/" + name);
+            if (name != "db" && !goes_along) put(plan, "programs/" + name);
         }
     }
     void swap_databases(Plan& plan, const Owners& gone) const {
@@ -94,7 +94,7 @@ public:
             if (path.starts_with(kArchivedDatabases)) paths.insert(data_path(path));
         }
         for (const std::string& path : paths) {
-            swap(plan, path);
+            put(plan, path);
             for (const char* suffix : {"-wal", "-shm"}) {
                 if (fs::exists(fmt::format("{}/{}{}", data_, path, suffix))) {
                     plan.swaps.push_back({path + suffix, {}});
@@ -241,7 +241,7 @@ Plan plan_of(const Chain& chain, const std::vector<std::string>& components, con
             planner.swap_databases(plan, gone);
             if (chain.state.contains(kAudit)) plan.kept.emplace_back(kAudit);
         } else {
-            planner.swap(plan, component);
+            planner.put(plan, component);
         }
     }
     return plan;
