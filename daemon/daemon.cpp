@@ -486,10 +486,14 @@ void Daemon::set_access(const config::Configuration& configuration) {
 // Tables and policies of their own, so that no reactor shares a count with another.
 void Daemon::show() {
     // Holds what it shows: a reactor that hangs may come to it late.
-    const auto set = [this, table = table_, access = access_](std::size_t reactor) {
+    // A lease goes with the view: a plugin that is closed is none to lease from, and is shown anew.
+    std::shared_ptr<RateLimiter> limiter;
+    if (!stopping_)
+        limiter = std::static_pointer_cast<RateLimiter>(services_.lease(kRateLimiter, own_));
+    const auto set = [this, table = table_, access = access_, limiter](std::size_t reactor) {
         dispatcher_->set_view(reactor, {std::make_shared<routing::RouteTable>(
                                             table->endpoints(), table->all_unavailable()),
-                                        std::make_shared<access::Access>(*access)});
+                                        std::make_shared<access::Access>(*access), limiter});
     };
     if (serving_) {
         server_->on_each_reactor(set);
@@ -659,6 +663,11 @@ bool Daemon::stop() {
     const auto timeout = configuration().section("daemon")->duration("drain_timeout");
     const auto deadline = std::chrono::steady_clock::now() + timeout;
     log_->write(Level::info, "stopping: requests under way are finished first");
+    {
+        const std::scoped_lock lock(publish_mutex_);
+        stopping_ = true;
+        show();
+    }
     auto drained = std::async(std::launch::async, [&] { return server_->drain(deadline); });
     // Only event streams do not end by themselves: their plugins must drain. All else may finish.
     drained.wait_for(std::min<std::chrono::milliseconds>(timeout, kLeaveInPeace));

@@ -118,6 +118,7 @@ private:
     std::shared_ptr<const routing::RouteTable> table_;  // guarded by publish_mutex_
     std::shared_ptr<const access::Access> access_;      // likewise
     bool serving_ = false;                              // likewise
+    bool stopping_ = false;                             // likewise
 
     // In the order in which they need each other; gone in the opposite one.
     std::unique_ptr<storage::FolderLock> lock_;

@@ -151,6 +151,7 @@ std::string_view AccessLog::Ring::format(const AccessLine& line) noexcept {
     to = put(to, ".");
     to = put_digits(to, us % 1'000'000, 6);
     to = put(to, "\n");
+    hide_secrets(scratch.data(), to);
     return {scratch.data(), static_cast<std::size_t>(to - scratch.data())};
 }
 

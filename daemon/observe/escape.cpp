@@ -7,6 +7,8 @@
 #include <array>
 #include <cstring>
 
+#include "larder/secrets.hpp"
+
 namespace larder::observe {
 
 namespace {
@@ -74,6 +76,48 @@ char* put_escaped(char* to, std::string_view text, Blanks blanks) noexcept {
         *to++ = kHex[byte & 15U];
     }
     return to;
+}
+
+namespace {
+
+int hex_digit(char c) noexcept {
+    if (c >= '0' && c <= '9') return c - '0';
+    const char lower = static_cast<char>(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+// Where `text` ends that begins at `at`, each of its characters as it is or as a URL's %-escape;
+// null where it does not begin there.
+char* after(char* at, const char* end, std::string_view text) noexcept {
+    for (const char c : text) {
+        if (at == end) return nullptr;
+        if (*at == c) {
+            ++at;
+        } else if (*at == '%' && end - at > 2 && hex_digit(at[1]) == c >> 4 &&
+                   hex_digit(at[2]) == (c & 15)) {
+            at += 3;
+        } else {
+            return nullptr;
+        }
+    }
+    return at;
+}
+
+}  // namespace
+
+void hide_secrets(char* begin, char* end) noexcept {
+    const auto is_word = [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+               c == '%' || c == '_' || c == '-';
+    };
+    for (char* at = begin; at != end; ++at) {
+        if (*at != kSessionIdBegins.front() && *at != '%') continue;
+        char* word = after(at, end, kSessionIdBegins);
+        if (word == nullptr) continue;
+        for (; word != end && is_word(*word); ++word) *word = '*';
+        if (word == end) return;
+        at = word;
+    }
 }
 
 }  // namespace larder::observe

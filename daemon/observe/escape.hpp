@@ -17,4 +17,8 @@ void append_escaped(std::string& out, std::string_view text);
 enum class Blanks : std::uint8_t { kept = 1, escaped };
 char* put_escaped(char* to, std::string_view text, Blanks blanks) noexcept;
 
+// Overwrites what is secret in a line: what follows larder::kSessionIdBegins, also where a URL has
+// it escaped, up to the end of the word. [any]
+void hide_secrets(char* begin, char* end) noexcept;
+
 }  // namespace larder::observe

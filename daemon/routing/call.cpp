@@ -7,6 +7,7 @@
 
 #include "http/problem.hpp"
 #include "routing/conditions.hpp"
+#include "routing/rate_headers.hpp"
 
 namespace larder::routing {
 namespace {
@@ -199,6 +200,7 @@ bool Call::is_allowed() const {
 
 void Call::answer(Response&& response) noexcept {
     apply_conditions(exchange_->head(), response);
+    add_rate_headers(limit_, response.headers);
     if (auto* generator = std::get_if<Generator>(&response.body)) {
         response.body = HeldGenerator{shared_from_this(), std::move(*generator)};
     }
@@ -208,6 +210,7 @@ void Call::answer(Response&& response) noexcept {
 void Call::answer_problem(const Error& error) noexcept {
     if (!error.internal().empty()) log(Level::warning, error.internal());
     Response response = http::problem(error, id());
+    add_rate_headers(limit_, response.headers);
     if (response.status >= 500) {
         report(response.status, error.slug(),
                error.internal().empty() ? error.detail() : error.internal());
@@ -281,7 +284,10 @@ void Call::fail(const Error& error) noexcept {
 std::shared_ptr<EventStream> Call::stream(StreamHead head) noexcept {
     const auto keep = std::move(self_);
     const bool ours = (phase_.fetch_or(kAnswered | kUsed) & kAnswered) == 0;
-    if (ours && is_live()) return exchange_->stream(std::move(head));
+    if (ours && is_live()) {
+        add_rate_headers(limit_, head.headers);
+        return exchange_->stream(std::move(head));
+    }
     if (ours) answer_gone();
     return std::make_shared<EndedStream>();
 }

@@ -13,6 +13,7 @@
 #include "access/principal.hpp"
 #include "http/http.hpp"
 #include "larder/http.hpp"
+#include "larder/rate_limit.hpp"
 #include "routing/gate.hpp"
 #include "routing/route_table.hpp"
 
@@ -29,6 +30,7 @@ public:
     Call(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<const RouteTable> table,
          const Match& match, access::PrincipalPtr principal);
 
+    void tell_limit(const RateVerdict& verdict) noexcept { limit_ = verdict; }
     // Decodes parameters and query; throws Error{bad_request} naming what is malformed or unknown.
     void decode(const Match& match);
     void hold(Gate::Pass pass) noexcept {
@@ -110,6 +112,7 @@ private:
     mutable std::deque<std::string> joined_;  // of repeated headers; only the handler's thread
     std::shared_ptr<Call> self_;              // the Reply's hold
     std::atomic<unsigned> phase_{0};
+    RateVerdict limit_;       // what the answer is to tell of the caller's limit
     std::uint32_t life_ = 0;  // of the owner, when this began
     Gate::Pass pass_;         // only the reactor, once it is held
 };

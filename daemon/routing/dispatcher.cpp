@@ -6,6 +6,7 @@
 #include <array>
 
 #include "http/problem.hpp"
+#include "routing/rate_headers.hpp"
 #include "routing/upload_session.hpp"
 
 namespace larder::routing {
@@ -81,6 +82,21 @@ Response from_refusal(const access::Refusal& refusal, std::string_view id) {
         response.headers.emplace_back("Retry-After", std::to_string(refusal.retry_after));
     }
     return response;
+}
+
+// Takes the request from its caller's limit; throws when that is spent. What is open to all, by
+// which the daemon is watched, is not counted, nor is its admin on a Unix socket.
+RateVerdict take_from_limit(const View& view, const http::Peer& peer, Permission wanted,
+                            const access::Principal* principal) {
+    using By = access::Principal::By;
+    if (view.limiter == nullptr || wanted == Permission::open || principal == nullptr) return {};
+    const bool named = principal->by == By::password || principal->by == By::token;
+    if (peer.local && !named) return {};
+    std::string_view caller;
+    if (named) caller = principal->token_id.empty() ? principal->name : principal->token_id;
+    const RateVerdict verdict = view.limiter->judge(peer.address, caller);
+    if (verdict.allowed) return verdict;
+    throw limit_spent(verdict);
 }
 
 http::BodyPlan answered(http::Exchange& exchange, Response response) {
@@ -163,6 +179,7 @@ http::BodyPlan Dispatcher::route(const std::shared_ptr<http::Exchange>& exchange
     access::PrincipalPtr principal;
     http::BodyPlan plan{};
     if (!identify(exchange, slot, wanted, principal, plan)) return plan;
+    const RateVerdict limit = take_from_limit(view, peer, wanted, principal.get());
     if (off != nullptr) {
         throw Error(Errc::unavailable, off->slug, off->reason)
             .with("reason", http::json_quoted(off->reason));
@@ -178,6 +195,7 @@ http::BodyPlan Dispatcher::route(const std::shared_ptr<http::Exchange>& exchange
         return answered(*exchange, std::move(response));
     }
     auto call = std::make_shared<Call>(exchange, view.table, match, std::move(principal));
+    call->tell_limit(limit);
     exchange->attachment = call;
     return begin_call(call, match);
 }

@@ -3,8 +3,8 @@
 // it.
 //
 // Order of refusal: 400 framing (the front) · 421/403 cross-site · 401 (429 where passwords were
-// tried too often) · 404 · 405 · 403 · 415 · 413 · 400 query and conditions · then the handler
-// (400/422 content, 412).
+// tried too often) · 429 for a caller whose limit is spent · 404 · 405 · 403 · 415 · 413 · 400
+// query and conditions · then the handler (400/422 content, 412).
 #pragma once
 
 #include <atomic>
@@ -19,6 +19,7 @@
 #include "access/access.hpp"
 #include "http/http.hpp"
 #include "jobs/worker_pool.hpp"
+#include "larder/rate_limit.hpp"
 #include "routing/call.hpp"
 #include "routing/route_table.hpp"
 
@@ -28,6 +29,7 @@ namespace larder::routing {
 struct View {
     std::shared_ptr<const RouteTable> table;
     std::shared_ptr<const access::Access> access;
+    std::shared_ptr<RateLimiter> limiter = nullptr;  // null: nobody is limited
 };
 
 class Dispatcher final : public http::Application {

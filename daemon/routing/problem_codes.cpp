@@ -51,6 +51,7 @@ const std::vector<ProblemText>& common_problems() {
         {414, "target-too-long", "the target is longer than 8 KiB"},
         {417, "expectation-failed", "an Expect other than 100-continue"},
         {421, "misdirected", "the Host header names no address of this daemon"},
+        {429, "rate-limited", "the caller's limit is spent; try again after `Retry-After` seconds"},
         {431, "headers-too-large", "the header section is larger than 32 KiB"},
         {500, "internal", "a mistake of the daemon's; its log has the request id"},
         {503, "overloaded", "a queue is full; try again after `Retry-After` seconds"},

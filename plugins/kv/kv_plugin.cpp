@@ -31,6 +31,7 @@ void KvPlugin::start(Routes& routes) {
     routes_->declare(routes);
     writes_ = std::make_unique<KvWrites>(*buckets_, host_, settings.bytes("max_value"));
     writes_->declare(routes);
+    host_.services().offer(kWarmFromKv, static_cast<WarmSource*>(this));
 }
 
 // Every pending write is answered by its commit; streams would never end by themselves.

@@ -12,10 +12,15 @@
 #include "larder/progress.hpp"
 #include "larder/snapshot.hpp"
 #include "larder/usage.hpp"
+#include "larder/warming.hpp"
 
 namespace larder::kv {
 
-class KvPlugin final : public Plugin, public Usage, public Progress, public Snapshotable {
+class KvPlugin final : public Plugin,
+                       public Usage,
+                       public Progress,
+                       public Snapshotable,
+                       public WarmSource {
 public:
     explicit KvPlugin(Host& host) : host_(host) {}
 
@@ -28,6 +33,9 @@ public:
     void measure(UsageSink& sink) override;
 
     void tell(ProgressSink& sink) override;
+
+    // A bucket that is readable and small enough to be cached.
+    void give(std::string_view what, std::size_t most, WarmSink& sink) override;
 
     void hold(bool on) noexcept override;
     std::unique_ptr<Moment> pin() override;

@@ -9,7 +9,9 @@
 #include "larder/insight.hpp"
 #include "larder/plugin.hpp"
 #include "larder/progress.hpp"
+#include "larder/rate_limit.hpp"
 #include "larder/usage.hpp"
+#include "larder/warming.hpp"
 
 extern "C" __attribute__((visibility("default"))) void larder_contract_layout(
     const larder::AbiStamp&, larder::Plugin&, const larder::PluginEntry&, larder::Host&,
@@ -23,4 +25,5 @@ extern "C" __attribute__((visibility("default"))) void larder_contract_layout(
     larder::Snapshotable&, larder::SnapshotSink&, larder::Moment&, larder::Snapshot&,
     larder::Maintenance&, const larder::SwapItem&, const larder::CleanupRequest&,
     larder::CleanupSink&, larder::Cleanable&, larder::Insight&, const larder::RequestSeries&,
-    const larder::RequestSample&, const larder::DaemonFacts&) {}
+    const larder::RequestSample&, const larder::DaemonFacts&, larder::RateLimiter&,
+    larder::WarmSource&, larder::WarmSink&) {}

@@ -35,6 +35,7 @@ class LarderctlTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(carries_a_bucket_out_and_in);
     CPPUNIT_TEST(leaves_no_half_of_an_export);
     CPPUNIT_TEST(carries_files_in_and_out);
+    CPPUNIT_TEST(looks_after_the_cache);
     CPPUNIT_TEST(watches_over_a_restart);
     CPPUNIT_TEST(judges_a_bucket_at_rest);
     CPPUNIT_TEST(checks_and_explains_files);
@@ -260,6 +261,30 @@ public:
         CPPUNIT_ASSERT_EQUAL(4, ctl({"file", "put", folder_ / "none"}).exit);
         CPPUNIT_ASSERT_EQUAL(0, ctl({"file", "delete", name}).exit);
         CPPUNIT_ASSERT_EQUAL(1, ctl({"file", "info", name}).exit);
+    }
+
+    void looks_after_the_cache() {
+        start();
+        for (const char* key : {"user:1", "user:2", "page"}) {
+            request(daemon_->port(), "PUT", std::string("/api/cache/") + key, "", "v");
+        }
+        request(daemon_->port(), "GET", "/api/cache/page");
+        CPPUNIT_ASSERT(has(ctl({"cache", "stats"}).out, "entries"));
+        CPPUNIT_ASSERT_EQUAL(std::string("2 entries removed\n"),
+                             ctl({"cache", "flush", "--pattern", "user:*"}).out);
+        CPPUNIT_ASSERT_EQUAL(2, ctl({"cache", "flush"}).exit);
+        CPPUNIT_ASSERT_EQUAL(2, ctl({"cache", "flush", "--all", "--tag", "x"}).exit);
+        CPPUNIT_ASSERT_EQUAL(std::string("1 entries removed\n"),
+                             ctl({"cache", "flush", "--all"}).out);
+        for (const char* user : {"ann", "bob", "ann"}) {
+            request(daemon_->port(), "POST", "/api/sessions", "",
+                    fmt::format(R"({{"user_id":"{}"}})", user));
+        }
+        CPPUNIT_ASSERT(!has(ctl({"session", "list", "--user", "ann"}).out, "bob"));
+        CPPUNIT_ASSERT(has(ctl({"session", "list"}).out, "bob"));
+        CPPUNIT_ASSERT_EQUAL(std::string("2 sessions ended\n"),
+                             ctl({"session", "revoke", "ann"}).out);
+        CPPUNIT_ASSERT(!has(ctl({"session", "list"}).out, "ann"));
     }
 
     void watches_over_a_restart() {

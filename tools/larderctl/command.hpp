@@ -85,6 +85,7 @@ std::vector<Command> account_commands();
 std::vector<Command> daemon_commands();
 std::vector<Command> offline_commands();
 std::vector<Command> kv_commands();
+std::vector<Command> cache_commands();
 std::vector<Command> storage_commands();
 std::vector<Command> support_commands();
 std::vector<Command> file_commands();

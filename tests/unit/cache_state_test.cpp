@@ -1,0 +1,391 @@
+// Sessions, limits, boards and lists: one suite, run against memory and against a real Redis, since
+// nobody must be able to tell the two apart.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "boards.hpp"
+#include "larder/error.hpp"
+#include "larder/time.hpp"
+#include "limits.hpp"
+#include "redis_link.hpp"
+#include "sessions.hpp"
+#include "support/eventually.hpp"
+#include "support/redis_server.hpp"
+#include "support/suite.hpp"
+
+namespace larder::cache {
+namespace {
+
+// What the suite is run against.
+struct Subject {
+    virtual ~Subject() = default;
+    virtual Sessions& sessions() = 0;
+    virtual Limits& limits() = 0;
+    virtual Boards& boards() = 0;
+};
+
+struct InMemory final : Subject {
+    Sessions& sessions() override { return sessions_; }
+    Limits& limits() override { return limits_; }
+    Boards& boards() override { return boards_; }
+
+    MemorySessions sessions_{1U << 20U};
+    MemoryLimits limits_;
+    MemoryBoards boards_{1U << 20U};
+};
+
+LinkHooks no_hooks() {
+    return {
+        [](const std::string&) {}, [](RedisConnection&) {}, [] {}, [](std::string_view) {}, [] {},
+        [] { return false; }};
+}
+
+struct InRedis final : Subject {
+    InRedis() {
+        LinkOptions options;
+        options.address = RedisAddress::of(server_.url());
+        options.prefix = "test:";
+        options.timeout = std::chrono::seconds(10);  // the machine may be busy
+        link_ = std::make_unique<RedisLink>(options, no_hooks());
+        link_->start();
+        sessions_ = std::make_unique<RedisSessions>(*link_);
+        limits_ = std::make_unique<RedisLimits>(*link_);
+        boards_ = std::make_unique<RedisBoards>(*link_);
+    }
+    Sessions& sessions() override { return *sessions_; }
+    Limits& limits() override { return *limits_; }
+    Boards& boards() override { return *boards_; }
+
+    test::RedisServer server_;
+    std::unique_ptr<RedisLink> link_;
+    std::unique_ptr<RedisSessions> sessions_;
+    std::unique_ptr<RedisLimits> limits_;
+    std::unique_ptr<RedisBoards> boards_;
+};
+
+Session session_of(const std::string& user, std::int64_t now, std::int64_t ttl, std::int64_t age) {
+    Session session;
+    session.user_id = user;
+    session.data = R"({"n":0})";
+    session.ip_address = "127.0.0.1";
+    session.created_ms = session.last_ms = now;
+    session.ttl_ms = ttl;
+    session.until_ms = now + age;
+    return session;
+}
+
+template <class S> class CacheStateTest : public CppUnit::TestFixture {
+    CPPUNIT_TEST_SUITE(CacheStateTest);
+    CPPUNIT_TEST(sessions_slide_up_to_their_age);
+    CPPUNIT_TEST(sessions_change);
+    CPPUNIT_TEST(sessions_change_by_many);
+    CPPUNIT_TEST(sessions_end);
+    CPPUNIT_TEST(a_touch_revives_nothing);
+    CPPUNIT_TEST(limits_count_down);
+    CPPUNIT_TEST(limits_refill);
+    CPPUNIT_TEST(limits_by_many);
+    CPPUNIT_TEST(boards_rank);
+    CPPUNIT_TEST(boards_stay_finite);
+    CPPUNIT_TEST(lists_keep_the_newest);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void setUp() override { subject_ = std::make_unique<S>(); }
+    void tearDown() override { subject_.reset(); }
+
+    void sessions_slide_up_to_their_age() {
+        const std::int64_t now = unix_now_ms();
+        CPPUNIT_ASSERT(sessions().create("id", session_of("ann", now, 60'000, 100'000)));
+        auto seen = sessions().touch("id", now + 1000);
+        CPPUNIT_ASSERT(seen.has_value());
+        CPPUNIT_ASSERT_EQUAL(std::string("ann"), seen->user_id);
+        CPPUNIT_ASSERT_EQUAL(std::string(R"({"n":0})"), seen->data);
+        CPPUNIT_ASSERT_EQUAL(now, seen->created_ms);
+        CPPUNIT_ASSERT_EQUAL(now + 1000, seen->last_ms);
+        CPPUNIT_ASSERT_EQUAL(now + 61'000, seen->expires_ms);
+        seen = sessions().touch("id", now + 50'000);
+        CPPUNIT_ASSERT_EQUAL(now + 100'000, seen->expires_ms);
+        CPPUNIT_ASSERT(!sessions().touch("id", now + 100'000));
+        CPPUNIT_ASSERT(!sessions().touch("id", now));  // it is gone for good
+        CPPUNIT_ASSERT(!sessions().touch("other", now));
+        CPPUNIT_ASSERT(sessions().list("ann", now).empty());
+    }
+
+    void sessions_change() {
+        const std::int64_t now = unix_now_ms();
+        sessions().create("id", session_of("ann", now, 60'000, 1'000'000));
+        const auto changed = sessions().change("id", now + 1, [](Session& session) {
+            session.data = R"({"n":1})";
+            session.ttl_ms = 5000;
+        });
+        CPPUNIT_ASSERT_EQUAL(std::string(R"({"n":1})"), changed->data);
+        CPPUNIT_ASSERT_EQUAL(now + 5001, changed->expires_ms);
+        CPPUNIT_ASSERT_EQUAL(std::string(R"({"n":1})"), sessions().touch("id", now + 2)->data);
+        CPPUNIT_ASSERT(!sessions().change("none", now, [](Session&) {}));
+        CPPUNIT_ASSERT_THROW(
+            sessions().change("id", now + 3,
+                              [](Session&) { throw Error(Errc::too_large, "x", "x"); }),
+            Error);
+        CPPUNIT_ASSERT_EQUAL(std::string(R"({"n":1})"), sessions().touch("id", now + 4)->data);
+    }
+
+    // No change is lost, or else its caller is told.
+    void sessions_change_by_many() {
+        const std::int64_t now = unix_now_ms();
+        sessions().create("id", session_of("ann", now, 600'000, 1'000'000));
+        std::atomic<int> done{0};
+        std::vector<std::thread> threads;
+        for (int i = 0; i < 4; ++i) {
+            threads.emplace_back([&] {
+                for (int k = 0; k < 25; ++k) {
+                    try {
+                        sessions().change("id", now, [](Session& session) {
+                            const int n = std::stoi(session.data.substr(5));
+                            session.data = fmt::format(R"({{"n":{}}})", n + 1);
+                        });
+                        ++done;
+                    } catch (const Error&) {  // session-busy
+                    }
+                }
+            });
+        }
+        for (std::thread& thread : threads) thread.join();
+        CPPUNIT_ASSERT(done > 0);
+        CPPUNIT_ASSERT_EQUAL(fmt::format(R"({{"n":{}}})", done.load()),
+                             sessions().touch("id", now)->data);
+    }
+
+    void sessions_end() {
+        const std::int64_t now = unix_now_ms();
+        for (const char* id : {"a", "b", "c"}) {
+            sessions().create(id, session_of(id[0] == 'c' ? "bob" : "ann", now, 60'000, 60'000));
+        }
+        CPPUNIT_ASSERT_EQUAL(std::size_t{2}, sessions().list("ann", now).size());
+        CPPUNIT_ASSERT_EQUAL(std::size_t{3}, sessions().list("", now).size());
+        CPPUNIT_ASSERT(sessions().end("a"));
+        CPPUNIT_ASSERT(!sessions().end("a"));
+        CPPUNIT_ASSERT(!sessions().touch("a", now));
+        const auto left = sessions().list("ann", now);
+        CPPUNIT_ASSERT_EQUAL(std::size_t{1}, left.size());
+        CPPUNIT_ASSERT_EQUAL(std::string("b"), left[0].id);
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, sessions().end_of("ann"));
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{0}, sessions().end_of("ann"));
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, sessions().end_of("bob"));
+        CPPUNIT_ASSERT(!sessions().touch("c", now));
+    }
+
+    // Many touch while it is ended: once it is, nobody sees it again.
+    void a_touch_revives_nothing() {
+        const std::int64_t now = unix_now_ms();
+        for (int round = 0; round < 20; ++round) {
+            sessions().create("id", session_of("ann", now, 60'000, 600'000));
+            std::atomic<bool> ended{false};
+            std::atomic<int> revived{0};
+            std::vector<std::jthread> readers;
+            for (int i = 0; i < 3; ++i) {
+                readers.emplace_back([&](const std::stop_token& over) {
+                    while (!over.stop_requested()) {
+                        const bool before = ended;
+                        if (sessions().touch("id", now) && before) ++revived;
+                    }
+                });
+            }
+            CPPUNIT_ASSERT(sessions().end("id"));
+            ended = true;
+            for (int i = 0; i < 20; ++i) CPPUNIT_ASSERT(!sessions().touch("id", now));
+            readers.clear();
+            CPPUNIT_ASSERT_EQUAL(0, revived.load());
+        }
+    }
+
+    void limits_count_down() {
+        const Limit hourly{5, 3'600'000'000, 1};
+        for (std::uint64_t left = 5; left-- > 0;) {
+            const Verdict verdict = limits().take("k", hourly);
+            CPPUNIT_ASSERT(verdict.allowed);
+            CPPUNIT_ASSERT_EQUAL(left, verdict.remaining);
+            CPPUNIT_ASSERT(verdict.reset_us > 0 && verdict.reset_us <= 3'600'000'000);
+        }
+        const Verdict refused = limits().take("k", hourly);
+        CPPUNIT_ASSERT(!refused.allowed);
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{0}, refused.remaining);
+        CPPUNIT_ASSERT(refused.wait_us > 0 && refused.wait_us <= 720'000'000);
+        CPPUNIT_ASSERT(limits().take("other", hourly).allowed);
+        CPPUNIT_ASSERT(limits().take("dear", {5, 3'600'000'000, 4}).allowed);
+        CPPUNIT_ASSERT(!limits().take("dear", {5, 3'600'000'000, 2}).allowed);
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{1},
+                             limits().take("dear", {5, 3'600'000'000, 0}).remaining);
+        CPPUNIT_ASSERT(limits().take("dear", {5, 3'600'000'000, 1}).allowed);
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{3}, limits().take("fresh", {3, 1'000'000, 0}).remaining);
+    }
+
+    void limits_refill() {
+        const Limit quick{2, 400'000, 1};
+        CPPUNIT_ASSERT(limits().take("k", quick).allowed && limits().take("k", quick).allowed);
+        CPPUNIT_ASSERT(test::eventually([&] { return limits().take("k", quick).allowed; }));
+    }
+
+    // Never more than the limit and what refilled while it was asked.
+    void limits_by_many() {
+        constexpr std::uint64_t kLimit = 50;
+        constexpr std::int64_t kWindow = 2'000'000;
+        std::atomic<std::uint64_t> admitted{0};
+        std::vector<std::thread> threads;
+        const std::int64_t began = MemoryLimits::steady_us();
+        for (int i = 0; i < 8; ++i) {
+            threads.emplace_back([&] {
+                for (int k = 0; k < 60; ++k) {
+                    if (limits().take("k", {kLimit, kWindow, 1}).allowed) ++admitted;
+                }
+            });
+        }
+        for (std::thread& thread : threads) thread.join();
+        const double took = static_cast<double>(MemoryLimits::steady_us() - began);
+        const double most = kLimit + took * kLimit / kWindow + 1;
+        CPPUNIT_ASSERT_MESSAGE(fmt::format("{} of at most {:.1f}", admitted.load(), most),
+                               static_cast<double>(admitted) <= most);
+        CPPUNIT_ASSERT(admitted >= kLimit);
+    }
+
+    void boards_rank() {
+        Boards& all = boards();
+        CPPUNIT_ASSERT(all.top("b", 10).empty());
+        CPPUNIT_ASSERT(!all.find("b", "ann"));
+        CPPUNIT_ASSERT_EQUAL(2.5, all.score("b", "ann", 2.5, true).score);
+        const Standing twice = all.score("b", "ann", 2, true);
+        CPPUNIT_ASSERT_EQUAL(4.5, twice.score);
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, twice.rank);
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, all.score("b", "bob", 9, false).rank);
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{3}, all.score("b", "cid", -1, false).rank);
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, all.score("b", "dan", 9, false).rank);  // a tie
+        CPPUNIT_ASSERT_EQUAL(std::uint64_t{3}, all.find("b", "ann")->rank);
+        std::string order;
+        for (const Standing& one : all.top("b", 3)) {
+            order += fmt::format("{} {} {};", one.rank, one.member, one.score);
+        }
+        CPPUNIT_ASSERT_EQUAL(std::string("1 dan 9;2 bob 9;3 ann 4.5;"), order);
+        CPPUNIT_ASSERT_EQUAL(
+            0.1 + 0.2, (all.score("c", "x", 0.1, true), all.score("c", "x", 0.2, true).score));
+        CPPUNIT_ASSERT(all.remove("b"));
+        CPPUNIT_ASSERT(!all.remove("b"));
+        CPPUNIT_ASSERT(all.top("b", 10).empty());
+    }
+
+    void boards_stay_finite() {
+        constexpr double kMost = std::numeric_limits<double>::max();
+        boards().score("b", "m", kMost, false);
+        try {
+            boards().score("b", "m", kMost, true);
+            CPPUNIT_FAIL("an infinite score");
+        } catch (const Error& error) {
+            CPPUNIT_ASSERT_EQUAL(std::string("not-a-number"), error.slug());
+        }
+        CPPUNIT_ASSERT_EQUAL(kMost, boards().find("b", "m")->score);
+    }
+
+    void lists_keep_the_newest() {
+        for (int i = 1; i <= 6; ++i) {
+            CPPUNIT_ASSERT_EQUAL(static_cast<std::size_t>(std::min(i, 4)),
+                                 boards().push("l", std::to_string(i), 4));
+        }
+        CPPUNIT_ASSERT((std::vector<std::string>{"6", "5", "4"} == boards().newest("l", 3)));
+        CPPUNIT_ASSERT_EQUAL(std::size_t{4}, boards().newest("l", 100).size());
+        CPPUNIT_ASSERT_EQUAL(std::size_t{2}, boards().push("l", "7", 2));
+        CPPUNIT_ASSERT(boards().newest("none", 10).empty());
+        CPPUNIT_ASSERT(boards().remove_list("l"));
+        CPPUNIT_ASSERT(!boards().remove_list("l"));
+    }
+
+private:
+    Sessions& sessions() { return subject_->sessions(); }
+    Limits& limits() { return subject_->limits(); }
+    Boards& boards() { return subject_->boards(); }
+
+    std::unique_ptr<Subject> subject_;
+};
+
+// What only memory has: it is full some day.
+class CacheRoomTest : public CppUnit::TestFixture {
+    CPPUNIT_TEST_SUITE(CacheRoomTest);
+    CPPUNIT_TEST(sessions_have_a_budget);
+    CPPUNIT_TEST(boards_have_a_budget);
+    CPPUNIT_TEST(limits_forget_the_wholest);
+    CPPUNIT_TEST(limits_never_admit_more);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void sessions_have_a_budget() {
+        MemorySessions sessions(10'000);
+        int count = 0;
+        while (sessions.create(std::to_string(count), session_of("ann", 0, 1000, 1000))) ++count;
+        CPPUNIT_ASSERT(count > 5 && sessions.bytes() <= 10'000);
+        sessions.sweep(1000);
+        CPPUNIT_ASSERT_EQUAL(std::size_t{0}, sessions.bytes());
+        CPPUNIT_ASSERT(sessions.create("x", session_of("ann", 0, 1000, 1000)));
+    }
+
+    void boards_have_a_budget() {
+        MemoryBoards boards(10'000);
+        int count = 0;
+        const auto add = [&] {
+            try {
+                boards.score("b", std::to_string(count), 1, true);
+                return true;
+            } catch (const Error& full) {
+                CPPUNIT_ASSERT_EQUAL(std::string("board-full"), full.slug());
+                return false;
+            }
+        };
+        while (add()) ++count;
+        CPPUNIT_ASSERT(count > 5);
+        boards.score("b", "0", 1, true);  // who is on it can still score
+        CPPUNIT_ASSERT_THROW(boards.push("l", std::string(1000, 'x'), 10), Error);
+        boards.remove("b");
+        boards.push("l", "x", 10);
+    }
+
+    void limits_forget_the_wholest() {
+        MemoryLimits limits;
+        for (int i = 0; i < 300'000; ++i) {
+            limits.take(std::to_string(i), {10, 3'600'000'000, 1});
+        }
+        CPPUNIT_ASSERT(limits.count() <= 16U * 16384);
+    }
+
+    // By a clock of its own: over any span of a long run, no more than the limit and the refill.
+    void limits_never_admit_more() {
+        static std::int64_t now = 0;
+        now = 1'000'000;
+        MemoryLimits limits([] { return now; });
+        const Limit limit{7, 1'000'000, 1};
+        std::vector<std::int64_t> admitted;
+        for (int i = 0; i < 20'000; ++i) {
+            now += (i * 7919) % 40'000;
+            if (limits.take("k", limit).allowed) admitted.push_back(now);
+        }
+        for (std::size_t first = 0; first < admitted.size(); first += 13) {
+            for (std::size_t last = first; last < std::min(first + 60, admitted.size()); ++last) {
+                const double span = static_cast<double>(admitted[last] - admitted[first]);
+                CPPUNIT_ASSERT(static_cast<double>(last - first + 1) <= 7 + span * 7 / 1e6 + 0.001);
+            }
+        }
+        CPPUNIT_ASSERT(admitted.size() > 1000);
+    }
+};
+
+using CacheStateInMemory = CacheStateTest<InMemory>;
+using CacheStateInRedis = CacheStateTest<InRedis>;
+LARDER_TEST_SUITE(CacheStateInMemory);
+LARDER_TEST_SUITE(CacheStateInRedis);
+LARDER_TEST_SUITE(CacheRoomTest);
+
+}  // namespace
+}  // namespace larder::cache
