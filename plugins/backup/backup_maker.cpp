@@ -1,3 +1,5 @@
+// Contents: reading pinned files · what takes a snapshot: into an archive, hashes, owners · one
+// moment of all · a backup from its parent to its record · the present state
 #include "backup_maker.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Contents: one operation · all of them: begun, run one after the other, drained · answers and
+// progress · what a request prefers
 #include "backup_operations.hpp"
 
 #include <fmt/format.h>

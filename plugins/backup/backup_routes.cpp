@@ -1,3 +1,4 @@
+// Contents: what a request wants · the declarations · reading · work
 #include "backup_routes.hpp"
 
 #include <fmt/format.h>
