@@ -611,7 +611,7 @@ void Daemon::apply(const config::Changes& changes) {
     set_access(changes.in_force);
 }
 
-void Daemon::reload_by_signal(std::function<void()> over) noexcept {
+void Daemon::reload_by_signal(const std::function<void()>& over) noexcept {
     log_writer_->reopen();
     if (logs_access_.load(std::memory_order_acquire)) access_log_->reopen();
     // Not here: a plugin's start may take long, and the signal to stop must be heard meanwhile.

@@ -65,7 +65,7 @@ public:
     // config::ConfigError, Error: then nothing has changed. [worker]
     config::Changes reload();
     // On a worker; what came of it is logged. `over` is called when it has ended. [control]
-    void reload_by_signal(std::function<void()> over) noexcept;
+    void reload_by_signal(const std::function<void()>& over) noexcept;
     // Drains and stops. False when a plugin or a request hangs: then nothing of this may be
     // destroyed, and the process is to end as it is. [control]
     bool stop();

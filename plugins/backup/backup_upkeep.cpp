@@ -24,7 +24,7 @@ void thin_out(const std::string& folder, std::uint64_t keep) {
     std::vector<std::string> archives;
     for (const std::string& name : files.list(folder)) {
         const bool is_archive = is_backup_id(name.substr(0, name.find('.')));
-        if (is_archive && name.ends_with(".tmp")) files.remove(folder + "/" + name);
+        if (is_archive && name.ends_with(".tmp")) files.remove(fmt::format("{}/{}", folder, name));
         if (is_archive && !name.ends_with(".tmp")) archives.push_back(name);
     }
     for (std::size_t i = 0; i + keep < archives.size(); ++i) {
