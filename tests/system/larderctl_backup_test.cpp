@@ -78,21 +78,17 @@ private:
         return std::make_unique<DaemonProcess>(
             DaemonOptions{data, {}, {{"LARDER_BACKUP_SCHEDULE", "off"}}, {}, true, true, {}});
     }
-    static std::string binary() {
-        const std::string larderd = DaemonProcess::binary();
-        return larderd.substr(0, larderd.size() - 1) + "ctl";
-    }
     static bool has(const std::string& text, std::string_view part) {
         return text.find(part) != std::string::npos;
     }
     Ran ctl(const std::vector<std::string>& words) const {
-        std::vector<std::string> line{binary(), "--url",
+        std::vector<std::string> line{DaemonProcess::larderctl(), "--url",
                                       fmt::format("http://127.0.0.1:{}", daemon_->port())};
         line.insert(line.end(), words.begin(), words.end());
         return run(line);
     }
     Ran extract(const std::string& archive, const std::string& into) const {
-        return run({binary(), "backup", "extract", archive, folder_ / into});
+        return run({DaemonProcess::larderctl(), "backup", "extract", archive, folder_ / into});
     }
     std::string make(const std::vector<std::string>& options) const {
         std::vector<std::string> words{"backup", "create"};
