@@ -35,7 +35,7 @@ Note read_note(const std::string& staging) {
     return {text_of(members, "backup_id"),  text_of(members, "path"),
             text_of(members, "staged"),     text_of(members, "actor"),
             text_of(members, "ip_address"), text_of(members, "request_id"),
-            texts_of(members, "components")};
+            members.texts("components")};
 }
 
 void lay_beside(const Site& site, const Note& note, const std::string& staging) {

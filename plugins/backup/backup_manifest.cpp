@@ -96,15 +96,15 @@ Manifest read_manifest(std::string_view text) {
         manifest.incremental = text_of(body, "type") == "incremental";
         manifest.parent = text_of(body, "parent");
         manifest.partial = flag_of(body, "partial");
-        manifest.components = texts_of(body, "components");
-        manifest.plugins = texts_of(body, "plugins");
+        manifest.components = body.texts("components");
+        manifest.plugins = body.texts("plugins");
         manifest.note = text_of(body, "note");
         manifest.compression_ratio = body.number("compression_ratio").value_or(0);
         manifest.pause_us =
             std::llround(std::clamp(body.number("pause").value_or(0), 0.0, 86400.0) * 1e6);
         manifest.files = read_files(body.value("files").value_or("[]"));
-        manifest.deleted = texts_of(body, "deleted");
-        manifest.damaged = texts_of(body, "damaged");
+        manifest.deleted = body.texts("deleted");
+        manifest.damaged = body.texts("damaged");
         if (!is_backup_id(manifest.backup_id)) throw corrupt("it names no backup");
         if (manifest.incremental && !is_backup_id(manifest.parent)) throw corrupt("no parent");
         if (manifest.checksum() != text_of(body, "checksum")) throw corrupt("its checksum differs");

@@ -37,23 +37,6 @@ std::int64_t time_of(const Members& members, std::string_view name) {
     return storage::parse_rfc3339(text_of(members, name)).value_or(0);
 }
 
-std::vector<std::string> texts_of(const Members& members, std::string_view name) {
-    std::vector<std::string> texts;
-    const auto value = members.value(name);
-    if (!value) return texts;
-    if (!value->starts_with('[')) {
-        throw invalid_field(members.pointer_of(name), fmt::format("{} is an array", name));
-    }
-    for (json::Walk walk(*value); walk.next();) {
-        if (!walk.value().starts_with('"')) {
-            throw invalid_field(fmt::format("{}/{}", members.pointer_of(name), texts.size()),
-                                fmt::format("{} holds texts", name));
-        }
-        texts.push_back(json::unquoted(walk.value()));
-    }
-    return texts;
-}
-
 std::string json_list(const std::vector<std::string>& texts) {
     std::string out = "[";
     for (const std::string& text : texts) {

@@ -1,5 +1,5 @@
 // What records, manifests and requests of backups have in their JSON objects beyond texts and
-// flags: whole numbers, lists of names, times. The objects themselves are
+// flags: whole numbers, times. The objects themselves are
 // storage-kit/json_members.hpp's.
 #pragma once
 
@@ -21,13 +21,12 @@ inline constexpr std::size_t kMostText = 1U << 20U;  // bytes of one text in a m
 // A request's body; an empty one is {}. It must stay where it is. Throws as Members does. [any]
 Members members_of_body(std::string_view body);
 
-// Absent and null are what nothing would be: "", 0, no names. Throw as Members does; `whole` for
+// Absent and null are what nothing would be: "" and 0. Throw as Members does; `whole` for
 // what is negative, broken or above 2^53, too. [any]
 std::string text_of(const Members& members, std::string_view name);
 bool flag_of(const Members& members, std::string_view name);
 std::uint64_t whole_of(const Members& members, std::string_view name);
 std::int64_t time_of(const Members& members, std::string_view name);  // Unix milliseconds
-std::vector<std::string> texts_of(const Members& members, std::string_view name);
 
 std::string json_list(const std::vector<std::string>& texts);
 std::string text_or_null(std::string_view text);

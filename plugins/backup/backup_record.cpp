@@ -37,7 +37,7 @@ Record record_of(std::string_view text) {
     record.checksum = text_of(body, "checksum");
     record.archive_sha256 = text_of(body, "archive_sha256");
     record.parent = text_of(body, "parent");
-    record.components = texts_of(body, "components");
+    record.components = body.texts("components");
     record.total_size = whole_of(body, "total_size");
     record.total_files = whole_of(body, "total_files");
     record.compression_ratio = body.number("compression_ratio").value_or(0);

@@ -44,7 +44,7 @@ Wanted wanted_of(const Request& request, const Site& site) {
     wanted.incremental = type == "incremental";
     wanted.encrypt = flag_of(body, "encrypt");
     wanted.note = body.text("note", kMostNote).value_or(std::string());
-    const auto asked = texts_of(body, "components");
+    const auto asked = body.texts("components");
     body.end();
     wanted.components = component_names(asked);
     for (std::size_t i = 0; i < asked.size(); ++i) {
@@ -258,7 +258,7 @@ void BackupRoutes::verify(const Request& request, Reply reply) {
 void BackupRoutes::restore(const Request& request, Reply reply) {
     const Record record = site_.catalog.get(request.param("id"));
     const Members body = members_of_body(request.body());
-    Asked asked{component_names(texts_of(body, "components")), flag_of(body, "dry_run"),
+    Asked asked{component_names(body.texts("components")), flag_of(body, "dry_run"),
                 std::string(request.principal()), std::string(request.peer_address()),
                 std::string(request.id())};
     body.end();
