@@ -8,8 +8,8 @@
 #include <future>
 #include <thread>
 
-#include "larder/progress.hpp"
 #include "larder/time.hpp"
+#include "listening.hpp"
 #include "plugin_host/claims.hpp"
 #include "plugin_host/library.hpp"
 #include "plugin_host/route_collector.hpp"
@@ -57,72 +57,6 @@ observe::Rotation rotation_of(const config::Section& daemon) {
     return {daemon.bytes("log_size"), static_cast<std::size_t>(daemon.integer("log_files"))};
 }
 
-bool has_tls(const config::Section& http) { return !http.text("tls_certificate").empty(); }
-
-std::string socket_path(const config::Section& http, const std::string& data_directory) {
-    if (!http.text("socket").empty()) return http.text("socket");
-    const char* runtime = std::getenv("RUNTIME_DIRECTORY");
-    return runtime != nullptr && *runtime != '\0' ? fmt::format("{}/larder.sock", runtime)
-                                                  : data_directory + "/larder.sock";
-}
-
-constexpr const char* kWantsBoth =
-    "can be reached from other machines, which wants auth.enabled = true and http.tls_certificate";
-
-bool may_be_reached(const config::Configuration& configuration) {
-    const auto http = configuration.section("http");
-    return (configuration.section("auth")->flag("enabled") && has_tls(*http)) ||
-           http->flag("allow_insecure");
-}
-
-// What a stranger could reach wants both credentials and encryption, unless the admin says
-// otherwise.
-void require_safe_listeners(const config::Configuration& configuration) {
-    const auto http = configuration.section("http");
-    if (http->text("tls_certificate").empty() != http->text("tls_key").empty()) {
-        throw config::fault_at(configuration, "http",
-                               has_tls(*http) ? "tls_certificate" : "tls_key",
-                               "http.tls_certificate and http.tls_key go together; set both or "
-                               "neither");
-    }
-    if (may_be_reached(configuration)) return;
-    for (const auto& address : http->list("listen")) {
-        if (address.starts_with("unix:") || access::is_loopback_name(access::host_of(address))) {
-            continue;
-        }
-        throw config::fault_at(
-            configuration, "http", "listen",
-            fmt::format("{} {}; listen on 127.0.0.1, set both, or accept the risk with "
-                        "http.allow_insecure = true",
-                        address, kWantsBoth));
-    }
-}
-
-// The same of the service manager's sockets, by their hosts.
-void require_safe_sockets(const config::Configuration& configuration,
-                          const std::vector<std::string>& hosts) {
-    if (may_be_reached(configuration)) return;
-    for (const auto& host : hosts) {
-        if (access::is_loopback_name(host)) continue;
-        throw config::fault_at(
-            configuration, "auth", "enabled",
-            fmt::format(
-                "the service manager's socket on {} {}; change its ListenStream=, set both, "
-                "or accept the risk with http.allow_insecure = true",
-                host, kWantsBoth));
-    }
-}
-
-void use_certificate(http::Server& server, const config::Configuration& configuration) {
-    const auto http = configuration.section("http");
-    if (!has_tls(*http)) return;
-    try {
-        server.use_certificate(http->text("tls_certificate"), http->text("tls_key"));
-    } catch (const Error& error) {
-        throw config::fault_at(configuration, "http", "tls_certificate", error.detail());
-    }
-}
-
 // A configuration of these sources, whole and safe to put in force.
 config::Configuration read_configuration(config::Loader& loader,
                                          const std::vector<plugin_host::Library>& libraries) {
@@ -157,6 +91,7 @@ Daemon::Daemon(const config::Sources& sources, bool background)
     open_data_directory();
     open_logs(background);
     for (const auto& warning : loader.warnings()) log_->write(Level::warning, warning);
+    plugin_host::Restorer::settle(storage::FileSystem::real(), data_directory_, *log_);
 
     const auto http = configuration_.section("http");
     const auto settings = configuration_.section("daemon");
@@ -218,14 +153,6 @@ void Daemon::make_facilities() {
         {"accounts", "every 5m", false, {}, [this](JobRun&) { accounts_->keep_last_uses(); }});
 }
 
-void Daemon::look_at_quotas() {
-    const auto percent =
-        static_cast<int>(configuration().section("alerts")->integer("quota_percent"));
-    storage_routes_->each_quota([&](const std::string& section, double used_percent) {
-        facilities_->check_quota(section, used_percent, percent);
-    });
-}
-
 bool Daemon::post_own(Task task) {
     auto pass = own_.gate.enter();
     if (!pass) return false;
@@ -272,22 +199,6 @@ std::shared_ptr<const access::Access> Daemon::access_of(
     return std::make_shared<access::Access>(std::move(policy), keepers_.get());
 }
 
-// A handler that waits on an I/O thread cannot be cut off; its author and the admin can be told.
-void Daemon::look_at_reactors() {
-    const auto holding = dispatcher_->holding();
-    if (holding.empty()) return facilities_->own_alerts.resolve("reactor-held");
-    for (const routing::Owner* const owner : holding) {
-        const std::string text = fmt::format(
-            "plugin {} has held up an I/O thread since the last look, and with it that thread's "
-            "connections: a prompt handler of its must not wait; disable it and restart the "
-            "daemon, "
-            "and have the route declared as a blocking one",
-            owner->name);
-        log_->write(Level::error, text);
-        facilities_->own_alerts.raise("reactor-held", Severity::critical, text);
-    }
-}
-
 void Daemon::make_supervisor() {
     choices_ = std::make_unique<plugin_host::Choices>(storage::FileSystem::real(),
                                                       data_directory_ + "/plugins.json");
@@ -304,13 +215,34 @@ void Daemon::make_supervisor() {
             [this] { return configuration(); },
             [this](const std::string& plugin) { return section_anew(plugin); }},
         *choices_);
-    restorer_ = std::make_unique<plugin_host::Restorer>(*supervisor_, storage::FileSystem::real(),
-                                                        data_directory_, *log_);
+    make_own_files();
+    restorer_ = std::make_unique<plugin_host::Restorer>(
+        *supervisor_, *own_files_, storage::FileSystem::real(), data_directory_, *log_);
     facilities_->maintenance = {
-        [this] { return plugin_host::take_snapshot(supervisor_->lease_powers(kSnapshotable)); },
+        [this] {
+            auto powers = supervisor_->lease_powers(kSnapshotable);
+            powers.push_back({"larderd", static_cast<Snapshotable*>(own_files_.get()), {}});
+            return plugin_host::take_snapshot(std::move(powers));
+        },
         [this](const std::string& caller, const std::vector<SwapItem>& plan) {
             restorer_->carry_out(caller, plan);
         }};
+}
+
+void Daemon::make_own_files() {
+    auto& files = storage::FileSystem::real();
+    auto& jobs = facilities_->jobs;
+    own_files_ = std::make_unique<plugin_host::OwnFiles>(
+        data_directory_,
+        std::vector<plugin_host::OwnFile>{
+            {"plugins.json",
+             [&files](const std::string& path) { plugin_host::Choices::check(files, path); },
+             [this](bool on) { choices_->hold(on); }, [this] { choices_->take_over(); }},
+            {"users.json",
+             [&files](const std::string& path) { access::Accounts::check(files, path); },
+             [this](bool on) { accounts_->hold(on); }, [this] { accounts_->take_over(); }},
+            {"jobs.json", [&files](const std::string& path) { jobs::read_job_book(files, path); },
+             [&jobs](bool on) { jobs.hold(on); }, [&jobs] { jobs.take_over(); }}});
 }
 
 std::shared_ptr<const config::Section> Daemon::section_anew(const std::string& plugin) {
@@ -494,54 +426,6 @@ std::vector<routing::Tag> Daemon::tags() const {
     return tags;
 }
 
-void Daemon::collect_values() {
-    own_metrics_ = std::make_unique<observe::MetricsOwner>(metrics_);
-    own_metrics_->collect(observe::collect_process);
-    own_metrics_->collect([this](observe::Exposition& page) { http_metrics_->collect(page); });
-    own_metrics_->collect([this](observe::Exposition& page) { facilities_->collect(page); });
-    own_metrics_->collect([this](observe::Exposition& page) {
-        for (const auto fault : access::kAllFaults) {
-            page.counter("larder_auth_failures_total", "Credentials that were not taken.",
-                         observe::label("reason", access::fault_word(fault)),
-                         failures_->count(fault));
-        }
-    });
-    own_metrics_->collect([this](observe::Exposition& page) {
-        page.gauge("larder_build_info", "Constant 1, with what was built.",
-                   observe::label("version", kVersion) + "," +
-                       observe::label("compiler", "g++ " __VERSION__) + "," +
-                       observe::label("api", fmt::format("{}.{}", kApiMajor, kApiMinor)),
-                   1);
-        for (const auto& plugin : supervisor_->status()) {
-            const std::string name = observe::label("plugin", plugin.name);
-            const std::string_view state = plugin_host::state_word(plugin.standing.state);
-            page.gauge("larder_plugin_up", "Whether the plugin serves.", name,
-                       plugin_host::serves(plugin.standing.state) ? 1 : 0);
-            page.gauge("larder_plugin_info", "Constant 1, with how the plugin stands.",
-                       name + "," + observe::label("state", state) + "," +
-                           observe::label("version", plugin.library->entry == nullptr
-                                                         ? ""
-                                                         : plugin.library->entry->version),
-                       1);
-            page.gauge("larder_plugin_routes", "Routes that the plugin serves.", name,
-                       static_cast<double>(plugin.endpoints.size()));
-        }
-    });
-    own_metrics_->collect([this](observe::Exposition& page) {
-        const http::Stats stats = server_->stats();
-        page.gauge("larder_connections_open", "Connections open now.", {},
-                   static_cast<double>(stats.connections_open));
-        page.counter("larder_connections_total", "Connections taken.", {}, stats.connections_total);
-        page.counter("larder_connections_refused_total",
-                     "Connections refused because too many were open.", {},
-                     stats.connections_refused);
-        page.gauge("larder_workers_running", "Workers with a task.", {},
-                   static_cast<double>(workers_->running()));
-        page.gauge("larder_worker_queue", "Tasks that wait for a worker.", {},
-                   static_cast<double>(workers_->queued()));
-    });
-}
-
 config::Configuration Daemon::configuration() const {
     const std::scoped_lock lock(mutex_);
     return configuration_;
@@ -589,7 +473,7 @@ void Daemon::apply(const config::Changes& changes) {
     set_access(changes.in_force);
 }
 
-void Daemon::reload_by_signal(std::function<void()> over) noexcept {
+void Daemon::reload_by_signal(const std::function<void()>& over) noexcept {
     log_writer_->reopen();
     if (logs_access_.load(std::memory_order_acquire)) access_log_->reopen();
     // Not here: a plugin's start may take long, and the signal to stop must be heard meanwhile.
@@ -608,25 +492,6 @@ void Daemon::reload_by_signal(std::function<void()> over) noexcept {
 }
 
 void Daemon::complain(const std::string& text) { log_->write(Level::error, text); }
-
-// A worker's task may rightly last; that none of many ends while others wait is a hang.
-system::Condition Daemon::condition() const {
-    struct Sink final : ProgressSink {
-        void thread(std::string_view name, std::uint64_t done, bool waiting) override {
-            pulses.push_back({std::string(name), done, waiting});
-        }
-        std::vector<system::Pulse> pulses;
-    } sink;
-    server_->call_round([&](const std::string& name, std::uint64_t came) {
-        sink.pulses.push_back({name, came, true});
-    });
-    const auto workers = workers_->progress();
-    sink.pulses.push_back({"workers", workers.begun, workers.waiting});
-    supervisor_->with_each_power(kProgress, [&](const std::string& /*plugin*/, void* power) {
-        static_cast<Progress*>(power)->tell(sink);
-    });
-    return {plugin_host::summary_of(supervisor_->status()), std::move(sink.pulses)};
-}
 
 void Daemon::keep_last_uses() noexcept {
     try {
@@ -668,76 +533,6 @@ bool Daemon::stop() {
         if (access_log_) access_log_->flush();
     }
     return ended;
-}
-
-void Daemon::publish(const http::Ended& ended, const routing::Endpoint* endpoint,
-                     std::string_view principal) {
-    RequestEnded fact;
-    fact.plugin = endpoint != nullptr ? std::string_view(endpoint->owner->name) : "larderd";
-    fact.duration_us =
-        std::chrono::duration_cast<std::chrono::microseconds>(ended.duration).count();
-    fact.bytes_in = ended.bytes_in;
-    fact.bytes_out = ended.bytes_out;
-    fact.status = ended.status;
-    fact.principal = principal;
-    fact.peer = ended.peer->address;
-    if (endpoint != nullptr) fact.route = observe::route_of(*endpoint->series);
-    if (ended.exchange != nullptr) {
-        fact.method = ended.exchange->head().method;
-        fact.request_id = ended.exchange->id();
-    }
-    facilities_->events.publish(fact);
-}
-
-void Daemon::keep_sample(const http::Ended& ended, const observe::RouteSeries& series,
-                         std::size_t reactor, std::uint64_t weight) {
-    RequestSample sample;
-    sample.status = ended.status;
-    sample.time_ms = unix_now_ms();
-    sample.weight = weight;
-    sample.nanoseconds =
-        static_cast<std::uint64_t>(std::max<std::int64_t>(ended.duration.count(), 0));
-    sample.bytes_in = ended.bytes_in;
-    sample.bytes_out = ended.bytes_out;
-    sample.peer = ended.peer->address;
-    if (ended.exchange != nullptr) {
-        sample.user_agent = ended.exchange->head().field("User-Agent").value_or("");
-    }
-    samples_->keep(reactor, series, sample);
-}
-
-void Daemon::observe(const http::Ended& ended, const routing::Endpoint* endpoint,
-                     std::string_view principal) {
-    const http::Exchange* exchange = ended.exchange;
-    const std::size_t reactor = exchange != nullptr ? exchange->reactor() : ended.reactor;
-    observe::RouteSeries& series = endpoint != nullptr ? *endpoint->series : *unmatched_;
-    http_metrics_->record(series, reactor, ended.status, ended.duration, ended.bytes_in,
-                          ended.bytes_out);
-    const std::time_t now = std::time(nullptr);
-    if (const std::uint64_t weight = samples_->draw(reactor, now)) {
-        keep_sample(ended, series, reactor, weight);
-    }
-    if (facilities_->events.wanted(EventKind::request_ended)) {
-        publish(ended, endpoint, principal);
-    }
-    if (!logs_access_.load(std::memory_order_acquire)) return;
-    observe::AccessLine line;
-    line.address = ended.peer->address;
-    line.user = principal;
-    line.status = ended.status;
-    line.bytes = ended.bytes_out;
-    line.duration = ended.duration;
-    line.time = now;
-    if (exchange != nullptr) {
-        const http::Head& head = exchange->head();
-        line.method = head.method;
-        line.target = head.target;
-        line.version = head.version;
-        line.referer = head.field("Referer").value_or("");
-        line.agent = head.field("User-Agent").value_or("");
-        line.request_id = exchange->id();
-    }
-    access_log_->write(reactor, line);
 }
 
 }  // namespace larder

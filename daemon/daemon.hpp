@@ -31,6 +31,7 @@
 #include "observe/metrics.hpp"
 #include "observe/request_samples.hpp"
 #include "plugin_host/facilities.hpp"
+#include "plugin_host/own_files.hpp"
 #include "plugin_host/restorer.hpp"
 #include "plugin_host/supervisor.hpp"
 #include "routing/dispatcher.hpp"
@@ -64,7 +65,7 @@ public:
     // config::ConfigError, Error: then nothing has changed. [worker]
     config::Changes reload();
     // On a worker; what came of it is logged. `over` is called when it has ended. [control]
-    void reload_by_signal(std::function<void()> over) noexcept;
+    void reload_by_signal(const std::function<void()>& over) noexcept;
     // Drains and stops. False when a plugin or a request hangs: then nothing of this may be
     // destroyed, and the process is to end as it is. [control]
     bool stop();
@@ -83,6 +84,7 @@ private:
     void look_at_quotas();     // [worker]
     void look_at_reactors();   // [worker]
     void make_supervisor();
+    void make_own_files();
     void apply(const config::Changes& changes);
     std::shared_ptr<const config::Section> section_anew(const std::string& plugin);
     void open_data_directory();
@@ -142,6 +144,7 @@ private:
     std::unique_ptr<plugin_host::Choices> choices_;
     std::unique_ptr<routing::Dispatcher> dispatcher_;
     std::unique_ptr<plugin_host::Supervisor> supervisor_;
+    std::unique_ptr<plugin_host::OwnFiles> own_files_;
     std::unique_ptr<plugin_host::Restorer> restorer_;
     std::unique_ptr<http::Server> server_;
     std::unique_ptr<admin::DaemonInsight> insight_;

@@ -44,11 +44,16 @@ bool is_json(const std::string& text) {
 
 Accounts::Accounts(storage::FileSystem& files, std::string path, Log& log)
     : files_(files), path_(std::move(path)), log_(log) {
+    read();
+}
+
+void Accounts::read() {
     auto directory = std::make_shared<Directory>();
+    bool foreign = false;
     if (files_.exists(path_)) {
         const std::string text = storage::read_file(files_, path_);
-        foreign_ = is_json(text) && !has_version(text);
-        if (foreign_) {
+        foreign = is_json(text) && !has_version(text);
+        if (foreign) {
             log_.write(Level::warning,
                        fmt::format("{} is not of this daemon's making, so its users are not taken "
                                    "over; the first user that is added moves it to {}.origin",
@@ -57,8 +62,20 @@ Accounts::Accounts(storage::FileSystem& files, std::string path, Log& log)
             *directory = directory_of(text, path_);
         }
     }
+    foreign_ = foreign;
     newest_kept_use_ms_ = newest_use(*directory);
+    const std::scoped_lock lock(mutex_);
     now_ = std::move(directory);
+}
+
+void Accounts::take_over() {
+    read();
+    version_.fetch_add(1, std::memory_order_release);
+}
+
+void Accounts::check(storage::FileSystem& files, const std::string& path) {
+    const std::string text = storage::read_file(files, path);
+    if (!is_json(text) || has_version(text)) directory_of(text, path);
 }
 
 std::shared_ptr<const Directory> Accounts::now() const {

@@ -64,7 +64,15 @@ public:
     // Writes last uses, if there were any since. [worker]
     void keep_last_uses();
 
+    // For a restore, which puts another file in place: nothing changes between hold(true) and
+    // hold(false), which are one thread's. take_over() is called while held, and throws as the
+    // constructor does; then all stays as it was.
+    void hold(bool on) { on ? changing_.lock() : changing_.unlock(); }
+    void take_over();
+    static void check(storage::FileSystem& files, const std::string& path);
+
 private:
+    void read();
     void write(const Directory& directory);
 
     storage::FileSystem& files_;

@@ -26,7 +26,7 @@ constexpr std::string_view kWhoami = "/api/whoami";
 constexpr std::string_view kPassword = "/api/users/{name}/password";
 
 std::vector<std::string> roles_of(const Members& body) {
-    auto roles = texts_of(body, "roles").value_or(std::vector<std::string>());
+    auto roles = body.texts("roles");
     for (std::size_t i = 0; i < roles.size(); ++i) {
         demand(fmt::format("/roles/{}", i), [&] { access::check_role(roles[i]); });
     }

@@ -4,29 +4,7 @@
 
 #include <charconv>
 
-#include "storage-kit/json.hpp"
-
 namespace larder::admin {
-
-namespace json = storage::json;
-
-std::optional<std::vector<std::string>> texts_of(const Members& members, std::string_view name) {
-    const auto value = members.value(name);
-    if (!value) return std::nullopt;
-    if (!value->starts_with('[')) {
-        throw invalid_field(members.pointer_of(name), "expected an array of strings");
-    }
-    std::vector<std::string> texts;
-    json::Walk elements(*value);
-    while (elements.next()) {
-        if (!elements.value().starts_with('"')) {
-            throw invalid_field(fmt::format("{}/{}", members.pointer_of(name), texts.size()),
-                                "expected a string");
-        }
-        texts.push_back(json::unquoted(elements.value()));
-    }
-    return texts;
-}
 
 std::optional<std::int64_t> integer_of(const Members& members, std::string_view name,
                                        std::int64_t least, std::int64_t most) {

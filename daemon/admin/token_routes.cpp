@@ -29,7 +29,7 @@ struct Listed {
 };
 
 std::vector<std::string> few(const Members& body, std::string_view name) {
-    auto words = texts_of(body, name).value_or(std::vector<std::string>());
+    auto words = body.texts(name);
     if (words.size() <= kMostWords) return words;
     throw invalid_field(fmt::format("/{}", name), fmt::format("expected at most {}", kMostWords));
 }

@@ -93,6 +93,8 @@ public:
     void serve();
     void end();
     void look_again();
+    void hold(bool on);
+    void take_over();
 
 private:
     // One run: posted as a task, it frees the job also when the task is dropped unrun.
@@ -151,9 +153,10 @@ private:
     static JobStatus status_of(const Entry& entry);
 
     const SchedulerOptions options_;
-    bool keeps_book_ = true;  // constant after construction
 
     mutable std::mutex mutex_;  // guards all below
+    bool keeps_book_ = true;
+    bool held_ = false, writing_ = false;
     std::condition_variable wake_, ended_;
     std::map<std::string, EntryPtr, std::less<>> entries_;
     JobRecords book_;
@@ -288,7 +291,7 @@ void JobScheduler::Core::serve() {
         seen_ms_ = now;
         std::int64_t until = std::min(launch_due(lock, now), now + kLongestNap);
         if (dirty_ && now >= written_ms_ + kWriteAtMostEvery) write_book(lock, now);
-        if (dirty_) until = std::min(until, written_ms_ + kWriteAtMostEvery);
+        if (dirty_ && !held_) until = std::min(until, written_ms_ + kWriteAtMostEvery);
         if (ending_ || until <= now) continue;
         wake_.wait_for(lock, std::chrono::milliseconds(until - now),
                        [this] { return changed_ || ending_; });
@@ -455,9 +458,10 @@ void JobScheduler::Core::release(Entry& entry) {
 // ---- the book, and what is shown
 
 void JobScheduler::Core::write_book(std::unique_lock<std::mutex>& lock, std::int64_t now) {
-    if (!std::exchange(dirty_, false) || !keeps_book_) return;
+    if (held_ || !std::exchange(dirty_, false) || !keeps_book_) return;
     written_ms_ = now;
     const JobRecords records = book_;
+    writing_ = true;
     lock.unlock();
     try {
         write_job_book(*options_.files, options_.book, records);
@@ -468,6 +472,33 @@ void JobScheduler::Core::write_book(std::unique_lock<std::mutex>& lock, std::int
             fmt::format("what jobs did is not kept: {}: {}", options_.book, error.what()));
     }
     lock.lock();
+    writing_ = false;
+    ended_.notify_all();
+}
+
+void JobScheduler::Core::hold(bool on) {
+    std::unique_lock lock(mutex_);
+    held_ = on;
+    if (on) ended_.wait(lock, [this] { return !writing_; });
+    if (!on) wake();
+}
+
+void JobScheduler::Core::take_over() {
+    JobRecords fresh = read_job_book(*options_.files, options_.book);
+    const std::scoped_lock lock(mutex_);
+    book_ = std::move(fresh);
+    keeps_book_ = true;
+    const std::int64_t now = options_.clock_ms();
+    for (const auto& [name, entry] : entries_) {
+        if (entry->busy) {
+            book_[name] = entry->record;
+            continue;
+        }
+        entry->history.clear();
+        entry->record = {};
+        plan_first(*entry, now);
+    }
+    dirty_ = true;
 }
 
 void JobScheduler::Core::end() {
@@ -543,6 +574,8 @@ std::optional<JobStatus> JobScheduler::status(std::string_view name) const {
 }
 void JobScheduler::run_now(std::string_view name) { core_->run_now(name); }
 void JobScheduler::look_again() { core_->look_again(); }
+void JobScheduler::hold(bool on) { core_->hold(on); }
+void JobScheduler::take_over() { core_->take_over(); }
 
 void JobScheduler::collect(observe::Exposition& page) const {
     for (const JobStatus& job : status()) {

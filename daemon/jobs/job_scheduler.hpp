@@ -86,6 +86,12 @@ public:
     void run_now(std::string_view name);
     void collect(observe::Exposition& page) const;  // [any]
 
+    // For a restore, which puts another book in place: it is not written between hold(true) and
+    // hold(false). take_over() is called while held; jobs that run stay as they are. Throws as
+    // read_job_book() does; then all stays as it was. [worker]
+    void hold(bool on);
+    void take_over();
+
     void look_again();  // the clock was changed; for tests, whose clock is their own [any]
 
 private:

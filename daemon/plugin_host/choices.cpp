@@ -87,17 +87,33 @@ std::optional<Choice> Choices::of(const std::string& plugin) const {
     return found != chosen_.end() ? std::optional(found->second) : std::nullopt;
 }
 
-void Choices::choose(const std::string& plugin, bool enabled) {
+void Choices::take_over() {
+    std::map<std::string, Choice> fresh;
+    if (files_.exists(path_)) fresh = parse(storage::read_file(files_, path_), path_);
     const std::scoped_lock lock(mutex_);
-    auto fresh = chosen_;
+    chosen_ = std::move(fresh);
+}
+
+void Choices::check(storage::FileSystem& files, const std::string& path) {
+    parse(storage::read_file(files, path), path);
+}
+
+void Choices::choose(const std::string& plugin, bool enabled) {
+    const std::scoped_lock one_at_a_time(changing_);
+    auto fresh = chosen();
     fresh[plugin] = {enabled, rfc3339(unix_now_ms())};
     store(std::move(fresh));
 }
 
 void Choices::forget(const std::string& plugin) {
-    const std::scoped_lock lock(mutex_);
-    auto fresh = chosen_;
+    const std::scoped_lock one_at_a_time(changing_);
+    auto fresh = chosen();
     if (fresh.erase(plugin) > 0) store(std::move(fresh));
+}
+
+std::map<std::string, Choice> Choices::chosen() const {
+    const std::scoped_lock lock(mutex_);
+    return chosen_;
 }
 
 void Choices::store(std::map<std::string, Choice> fresh) {
@@ -109,6 +125,7 @@ void Choices::store(std::map<std::string, Choice> fresh) {
                     "the choice could not be written, so nothing was changed")
             .because(fmt::format("{}: {}", path_, error.what()));
     }
+    const std::scoped_lock lock(mutex_);
     chosen_ = std::move(fresh);
 }
 

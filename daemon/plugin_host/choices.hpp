@@ -31,11 +31,20 @@ public:
     void choose(const std::string& plugin, bool enabled);
     void forget(const std::string& plugin);
 
+    // For a restore, which puts another file in place: nothing is chosen between hold(true) and
+    // hold(false), which are one thread's. take_over() is called while held, and throws as the
+    // constructor does; then all stays as it was.
+    void hold(bool on) { on ? changing_.lock() : changing_.unlock(); }
+    void take_over();
+    static void check(storage::FileSystem& files, const std::string& path);
+
 private:
+    std::map<std::string, Choice> chosen() const;
     void store(std::map<std::string, Choice> fresh);
 
     storage::FileSystem& files_;
     const std::string path_;
+    std::mutex changing_;  // one change at a time
     mutable std::mutex mutex_;
     std::map<std::string, Choice> chosen_;  // guarded by mutex_
 };

@@ -48,6 +48,10 @@ Restorer::Entries Restorer::owners_of(const std::vector<std::string>& paths) con
 void Restorer::judge(const std::string& caller, const std::vector<SwapItem>& plan) const {
     if (plan.empty()) throw Error(Errc::unprocessable, "invalid-plan", "there is nothing to swap");
     for (const SwapItem& item : plan) {
+        if (const OwnFile* const file = own_.find(plain(item.path))) {
+            judge_own(*file, item);
+            continue;
+        }
         const Entries owners = owners_of({plain(item.path)});
         if (!is_inner_path(plain(item.path)) || owners.size() != 1) {
             throw Error(Errc::unprocessable, "invalid-plan",
@@ -67,17 +71,36 @@ void Restorer::judge(const std::string& caller, const std::vector<SwapItem>& pla
     }
 }
 
+// Looked at before anything is touched: a daemon that cannot read its own could not start again.
+void Restorer::judge_own(const OwnFile& file, const SwapItem& item) const {
+    const std::string staged = fmt::format("{}/{}", directory_, item.staged);
+    if (!is_inner_path(item.staged) || !files_.exists(staged)) {
+        throw Error(
+            Errc::unprocessable, "invalid-plan",
+            fmt::format("nothing is staged for {}, and the daemon is never without it", item.path));
+    }
+    try {
+        file.check(staged);
+    } catch (const Error& error) {
+        throw Error(Errc::unprocessable, "invalid-plan",
+                    fmt::format("what is staged for {} cannot be read", item.path))
+            .because(error.detail());
+    }
+}
+
+void Restorer::settle(storage::FileSystem& files, const std::string& directory, Log& log) {
+    auto swap = Swap::unfinished(files, directory);
+    if (!swap) return;
+    if (swap->state() == Swap::State::forward) swap->forward();
+    if (swap->state() != Swap::State::back) return;
+    swap->back();
+    swap->finish();
+    log.write(Level::warning, "a restore was cut short; what it replaced is in place again");
+}
+
 void Restorer::prepare() {
     unfinished_ = Swap::unfinished(files_, directory_);
     if (!unfinished_) return;
-    if (unfinished_->state() == Swap::State::back) {
-        unfinished_->back();
-        unfinished_->finish();
-        unfinished_.reset();
-        log_.write(Level::warning, "a restore was cut short; what it replaced is in place again");
-        return;
-    }
-    if (unfinished_->state() == Swap::State::forward) unfinished_->forward();
     for (Supervisor::Entry* const entry : owners_of(unfinished_->paths())) {
         entry->life->adopt_next(unfinished_->aside());
     }
@@ -94,7 +117,8 @@ void Restorer::conclude() {
         failed = failed || state == State::failed;
     }
     if (failed) {
-        put_back(*unfinished_, owners);
+        OwnFiles::Restore own(own_, unfinished_->paths());
+        put_back(*unfinished_, owners, own);
         log_.write(Level::error,
                    "a restore was cut short, and its plugins did not start with the "
                    "restored data; what it replaced is in place again");
@@ -134,17 +158,22 @@ void Restorer::carry_out(const std::string& caller, const std::vector<SwapItem>&
     }
     const Marked marked(marks);
     std::optional<Swap> swap;
+    OwnFiles::Restore own(own_, paths);
     std::string fault;
     try {
         stop(owners);
         swap.emplace(files_, directory_, plan, unix_now_ms());
         swap->forward();
+        own.take_over();
         fault = start(owners, swap->aside());
     } catch (const std::system_error& error) {
         fault = error.what();
-    } catch (const Error&) {  // before anything was moved
-        start(owners, {});
-        throw;
+    } catch (const Error& error) {
+        if (!swap) {  // before anything was moved
+            start(owners, {});
+            throw;
+        }
+        fault = error.detail();
     }
     if (fault.empty()) return swap->finish();
     if (!swap) {
@@ -152,7 +181,7 @@ void Restorer::carry_out(const std::string& caller, const std::vector<SwapItem>&
         throw Error(Errc::io_failed, "storage-failed", "the disk failed: nothing was restored")
             .because(fault);
     }
-    put_back(*swap, owners);
+    put_back(*swap, owners, own);
     throw Error(
         Errc::conflict, "restore-failed",
         fmt::format("nothing was restored, and what was there is in place again: {}", fault));
@@ -180,10 +209,11 @@ std::string Restorer::start(const Entries& entries, const std::string& previous)
     return fault;
 }
 
-void Restorer::put_back(Swap& swap, const Entries& entries) {
+void Restorer::put_back(Swap& swap, const Entries& entries, OwnFiles::Restore& own) {
     try {
         stop(entries);
         swap.back();
+        own.take_over();
         swap.finish();
     } catch (const std::system_error& error) {
         throw Error(Errc::io_failed, "storage-failed",

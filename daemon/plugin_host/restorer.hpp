@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "larder/maintenance.hpp"
+#include "plugin_host/own_files.hpp"
 #include "plugin_host/supervisor.hpp"
 #include "plugin_host/swap.hpp"
 
@@ -17,11 +18,18 @@ namespace larder::plugin_host {
 class Restorer {
 public:
     // All outlive it.
-    Restorer(Supervisor& plugins, storage::FileSystem& files, std::string data_directory, Log& log)
-        : plugins_(plugins), files_(files), directory_(std::move(data_directory)), log_(log) {}
+    Restorer(Supervisor& plugins, const OwnFiles& own, storage::FileSystem& files,
+             std::string data_directory, Log& log)
+        : plugins_(plugins),
+          own_(own),
+          files_(files),
+          directory_(std::move(data_directory)),
+          log_(log) {}
 
-    // Brings an unfinished swap to where plugins can start. Throws Error{corrupt},
-    // std::system_error: then none may start. [control]
+    // Brings the files of an unfinished swap to where they can be read, before anybody reads one.
+    // Throws Error{corrupt}, std::system_error: then nothing may start. [control]
+    static void settle(storage::FileSystem& files, const std::string& directory, Log& log);
+    // What settle() left: its plugins adopt when they start. Throws likewise. [control]
     void prepare();
     // After they have started: ends it, or puts the old state back. [control]
     void conclude();
@@ -33,11 +41,13 @@ private:
 
     Entries owners_of(const std::vector<std::string>& paths) const;
     void judge(const std::string& caller, const std::vector<SwapItem>& plan) const;
+    void judge_own(const OwnFile& file, const SwapItem& item) const;
     std::string start(const Entries& entries, const std::string& previous);
     void stop(const Entries& entries);
-    void put_back(Swap& swap, const Entries& entries);
+    void put_back(Swap& swap, const Entries& entries, OwnFiles::Restore& own);
 
     Supervisor& plugins_;
+    const OwnFiles& own_;
     storage::FileSystem& files_;
     const std::string directory_;
     Log& log_;

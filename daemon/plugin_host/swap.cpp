@@ -45,6 +45,8 @@ bool is_inner_path(const std::string& path) {
 
 std::optional<Swap> Swap::unfinished(storage::FileSystem& files, const std::string& directory) {
     Swap swap(files, directory);
+    const std::string half = std::string(kJournal) + ".tmp";  // of a kill while it was written
+    if (swap.has(half)) files.remove(swap.at(half));
     if (swap.has(std::string(kJournal))) {
         swap.read();
         return swap;

@@ -101,6 +101,23 @@ std::optional<std::string_view> Members::object(std::string_view name) const {
     return text;
 }
 
+std::vector<std::string> Members::texts(std::string_view name) const {
+    std::vector<std::string> all;
+    const auto array = value(name);
+    if (!array) return all;
+    if (!array->starts_with('[')) {
+        throw invalid_field(pointer_of(name), fmt::format("{} is an array of texts", name));
+    }
+    for (Walk elements(*array); elements.next();) {
+        if (!elements.value().starts_with('"')) {
+            throw invalid_field(fmt::format("{}/{}", pointer_of(name), all.size()),
+                                fmt::format("{} is an array of texts", name));
+        }
+        all.push_back(unquoted(elements.value()));
+    }
+    return all;
+}
+
 std::string Members::pointer_of(std::string_view name) const {
     std::string pointer = pointer_ + "/";
     for (const char c : name) {

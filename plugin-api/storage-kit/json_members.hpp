@@ -39,6 +39,7 @@ public:
     std::optional<double> number(std::string_view name) const;                       // finite
     std::optional<bool> flag(std::string_view name) const;
     std::optional<std::string_view> object(std::string_view name) const;
+    std::vector<std::string> texts(std::string_view name) const;  // of an array; none where absent
 
     std::string pointer_of(std::string_view name) const;
     // Throws for a member that nobody asked for.

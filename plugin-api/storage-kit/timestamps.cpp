@@ -1,5 +1,6 @@
 #include "storage-kit/timestamps.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include "larder/time.hpp"
@@ -102,6 +103,11 @@ std::string sql_time(std::int64_t unix_ms) {
 std::optional<std::int64_t> parse_sql_time(std::string_view text) {
     const auto time = take_local(text, " ");
     return text.empty() ? time : std::nullopt;
+}
+
+std::int64_t days_before(std::int64_t now_ms, double days) noexcept {
+    constexpr double kDayMs = 86'400'000;
+    return now_ms - static_cast<std::int64_t>(std::min(days * kDayMs, static_cast<double>(now_ms)));
 }
 
 }  // namespace larder::storage

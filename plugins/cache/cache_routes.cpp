@@ -70,7 +70,7 @@ std::vector<std::string> tags_of(const Request& request) {
 std::optional<FillToken> token_of(const Request& request) {
     const auto text = request.header("Larder-Fill-Token");
     if (!text) return std::nullopt;
-    if (const auto token = FillToken::of(*text)) return token;
+    if (auto token = FillToken::of(*text)) return token;
     throw Error(Errc::bad_request, "invalid-fill-token",
                 "Larder-Fill-Token is not one that a miss gave");
 }
@@ -204,12 +204,12 @@ void CacheRoutes::get(const Request& request, Reply reply) {
         return std::move(reply).send(hit(*found.entry, found.entry, "l1-hit"));
     }
     Waiter waiter{std::string(key), hash, 0, std::move(reply)};
-    if (!tiers_.redis_is_ready()) return give(std::move(waiter), std::move(found), wait_ms);
+    if (!tiers_.redis_is_ready()) return give(std::move(waiter), found, wait_ms);
     const auto held = std::make_shared<Waiter>(std::move(waiter));
     const bool posted =
         host_.workers().post([this, held, wait_ms] { get_on_worker(std::move(*held), wait_ms); });
     // All workers are busy: that costs a hit, and nothing else.
-    if (!posted) give(std::move(*held), std::move(found), wait_ms);
+    if (!posted) give(std::move(*held), found, wait_ms);
 }
 
 void CacheRoutes::get_on_worker(Waiter waiter, std::int64_t wait_ms) {
@@ -218,11 +218,11 @@ void CacheRoutes::get_on_worker(Waiter waiter, std::int64_t wait_ms) {
         Found here{tiers_.memory().get(waiter.hash, waiter.key), false, found.token};
         if (here.entry) found = std::move(here);
     }
-    give(std::move(waiter), std::move(found), wait_ms);
+    give(std::move(waiter), found, wait_ms);
 }
 
-void CacheRoutes::give(Waiter waiter, Found found, std::int64_t wait_ms) {
-    if (!found.entry) return answer_miss(std::move(waiter), std::move(found), wait_ms);
+void CacheRoutes::give(Waiter waiter, const Found& found, std::int64_t wait_ms) {
+    if (!found.entry) return answer_miss(std::move(waiter), found, wait_ms);
     const std::int64_t now = tiers_.memory().now_ms();
     if (found.entry->fresh_until_ms > now) {
         (found.in_redis ? l2_hits_ : l1_hits_).add();
@@ -237,7 +237,7 @@ void CacheRoutes::give(Waiter waiter, Found found, std::int64_t wait_ms) {
     std::move(waiter.reply).send(std::move(response));
 }
 
-void CacheRoutes::answer_miss(Waiter waiter, Found found, std::int64_t wait_ms) {
+void CacheRoutes::answer_miss(Waiter waiter, const Found& found, std::int64_t wait_ms) {
     const std::int64_t now = tiers_.memory().now_ms();
     if (!flights_.lead(waiter.hash, now) && wait_ms > 0) {
         waiter.until_ms = now + wait_ms;
@@ -267,7 +267,7 @@ void CacheRoutes::answer_late(std::vector<Waiter> waiters) {
             continue;
         }
         Found found = tiers_.look(held->hash, held->key);
-        give(std::move(*held), std::move(found), 0);
+        give(std::move(*held), found, 0);
     }
 }
 
@@ -303,7 +303,7 @@ void CacheRoutes::pass_on(std::uint64_t hash, std::string_view key) {
     for (Waiter& waiter : flights_.pass_on(hash, key, tiers_.memory().now_ms())) {
         Found found =
             tiers_.redis_is_ready() ? tiers_.look_in_redis(hash, key) : tiers_.look(hash, key);
-        give(std::move(waiter), std::move(found), 0);
+        give(std::move(waiter), found, 0);
     }
 }
 

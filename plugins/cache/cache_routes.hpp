@@ -30,8 +30,8 @@ public:
 private:
     void get(const Request& request, Reply reply);
     void get_on_worker(Waiter waiter, std::int64_t wait_ms);
-    void give(Waiter waiter, Found found, std::int64_t wait_ms);
-    void answer_miss(Waiter waiter, Found found, std::int64_t wait_ms);
+    void give(Waiter waiter, const Found& found, std::int64_t wait_ms);
+    void answer_miss(Waiter waiter, const Found& found, std::int64_t wait_ms);
     Response put(const Request& request);
     Response remove(const Request& request);
     Response invalidate(const Request& request);

@@ -152,7 +152,7 @@ bool Tiers::put_shared(std::uint64_t hash, const EntryPtr& entry,
     return true;
 }
 
-bool Tiers::put(std::uint64_t hash, std::shared_ptr<Entry> entry, std::int64_t ttl_ms,
+bool Tiers::put(std::uint64_t hash, const std::shared_ptr<Entry>& entry, std::int64_t ttl_ms,
                 std::int64_t stale_ms, const std::optional<FillToken>& token, EntryPtr& stored) {
     entry->stored_ms = memory_.now_ms();
     entry->fresh_until_ms = entry->stored_ms + ttl_ms;

@@ -51,7 +51,7 @@ public:
     // In Redis, and what is found there is kept in memory. A miss when it is away.
     Found look_in_redis(std::uint64_t hash, std::string_view key);
     // Sets its times from `ttl_ms` and `stale_ms`. False: the token is older than an invalidation.
-    bool put(std::uint64_t hash, std::shared_ptr<Entry> entry, std::int64_t ttl_ms,
+    bool put(std::uint64_t hash, const std::shared_ptr<Entry>& entry, std::int64_t ttl_ms,
              std::int64_t stale_ms, const std::optional<FillToken>& token, EntryPtr& stored);
     void erase(std::uint64_t hash, std::string_view key);
     // How many different keys went, of both tiers together. Takes long. [worker]

@@ -27,7 +27,7 @@ public:
         entry->type = "application/json";
         const std::uint64_t hash = hash_of(entry->key);
         EntryPtr stored;
-        tiers_.put(hash, std::move(entry), ttl_ms_, 0, std::nullopt, stored);
+        tiers_.put(hash, entry, ttl_ms_, 0, std::nullopt, stored);
         ++count_;
     }
     std::size_t count() const noexcept { return count_; }

@@ -9,7 +9,6 @@
 
 #include "files_answers.hpp"
 #include "files_name.hpp"
-#include "files_range.hpp"
 #include "files_route_texts.hpp"
 #include "larder/conditional.hpp"
 #include "larder/time.hpp"
@@ -117,18 +116,18 @@ Response DownloadRoutes::answer(const Ask& ask, const OpenFile& file) {
         response.headers.emplace_back("X-Content-Type-Options", "nosniff");
         response.headers.emplace_back("Content-Security-Policy", "default-src 'none'; sandbox");
     }
-    Ranges ranges;
+    storage::Ranges ranges;
     // A date in If-Range must be the very one (§13.1.5); an entity tag the strong one.
     const bool in_time =
         !ask.if_range || *ask.if_range == file.etag || *ask.if_range == file.last_modified;
-    if (ask.range && in_time) ranges = parse_ranges(*ask.range, record.size);
-    if (ranges.kind == Ranges::Kind::unsatisfiable) {
+    if (ask.range && in_time) ranges = storage::parse_ranges(*ask.range, record.size);
+    if (ranges.kind == storage::Ranges::Kind::unsatisfiable) {
         response = problem_answer(ask.request_id, 416, "range-not-satisfiable",
                                   "Range Not Satisfiable", "no range asked for lies in the file");
         response.headers.emplace_back("Content-Range", fmt::format("bytes */{}", record.size));
         return response;
     }
-    const bool whole = ranges.kind == Ranges::Kind::whole;
+    const bool whole = ranges.kind == storage::Ranges::Kind::whole;
     if (!ask.head && (whole || ranges.parts.front().first == 0)) {
         files_.catalog().count_download(*file.entry, unix_now_ms());
         files_.downloads().add();
@@ -140,20 +139,22 @@ Response DownloadRoutes::answer(const Ask& ask, const OpenFile& file) {
 }
 
 Response DownloadRoutes::parts(const OpenFile& file, Response response,
-                               const std::vector<ByteRange>& ranges) {
+                               const std::vector<storage::ByteRange>& ranges) {
     const Record& record = file.entry->record;
     response.status = 206;
     if (ranges.size() == 1) {
-        response.headers.emplace_back("Content-Range", content_range(ranges.front(), record.size));
+        response.headers.emplace_back("Content-Range",
+                                      storage::content_range(ranges.front(), record.size));
         response.body = FileRegion{file.file, ranges.front().first, ranges.front().length};
         return response;
     }
     set_header(response.headers, "Content-Type", "multipart/byteranges; boundary=" + boundary_);
     Segments segments;
-    for (const ByteRange& range : ranges) {
+    for (const storage::ByteRange& range : ranges) {
         segments.emplace_back(fmt::format("{}--{}\r\nContent-Type: {}\r\nContent-Range: {}\r\n\r\n",
                                           segments.empty() ? "" : "\r\n", boundary_,
-                                          record.mime_type, content_range(range, record.size)));
+                                          record.mime_type,
+                                          storage::content_range(range, record.size)));
         segments.emplace_back(FileRegion{file.file, range.first, range.length});
     }
     segments.emplace_back(fmt::format("\r\n--{}--\r\n", boundary_));

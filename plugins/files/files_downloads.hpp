@@ -3,6 +3,7 @@
 
 #include "files_store.hpp"
 #include "larder/http.hpp"
+#include "storage-kit/byte_range.hpp"
 
 namespace larder::files {
 
@@ -16,7 +17,7 @@ private:
     void get(const Request& request, Reply reply);
     Response answer(const Ask& ask, const OpenFile& file);
     Response parts(const OpenFile& file, Response response,
-                   const std::vector<struct ByteRange>& ranges);
+                   const std::vector<storage::ByteRange>& ranges);
 
     Files& files_;
     const std::string boundary_;  // of multipart/byteranges; nobody can know it beforehand

@@ -1,6 +1,5 @@
 #include "files_plugin.hpp"
 
-#include <algorithm>
 #include <array>
 #include <string>
 #include <system_error>
@@ -9,6 +8,7 @@
 #include "larder/export.hpp"
 #include "larder/time.hpp"
 #include "storage-kit/file_system.hpp"
+#include "storage-kit/timestamps.hpp"
 
 namespace larder::files {
 
@@ -68,10 +68,7 @@ void FilesPlugin::measure(UsageSink& sink) {
 
 void FilesPlugin::clean(const CleanupRequest& request, CleanupSink& sink) {
     if (request.older_than_days < 0) return;
-    constexpr double kDayMs = 86'400'000;
-    const std::int64_t now = unix_now_ms();
-    const double age_ms = std::min(request.older_than_days * kDayMs, static_cast<double>(now));
-    const std::int64_t before = now - static_cast<std::int64_t>(age_ms);
+    const std::int64_t before = storage::days_before(unix_now_ms(), request.older_than_days);
     for (const EntryPtr& entry : files_->catalog().all()) {
         const Record record = entry->now();
         const bool is_kept = record.uploaded_ms >= before ||

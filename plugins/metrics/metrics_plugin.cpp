@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 
 #include "larder/export.hpp"
 #include "larder/time.hpp"
 #include "metrics_snapshot.hpp"
 #include "storage-kit/file_system.hpp"
+#include "storage-kit/timestamps.hpp"
 
 namespace larder::metrics {
 
@@ -51,11 +51,8 @@ void MetricsPlugin::measure(UsageSink& sink) {
 
 void MetricsPlugin::clean(const CleanupRequest& request, CleanupSink& sink) {
     if (request.metrics_older_than_days < 0) return;
-    constexpr double kDayMs = 86'400'000;
-    const std::int64_t now = unix_now_ms();
-    const double age_ms =
-        std::min(request.metrics_older_than_days * kDayMs, static_cast<double>(now));
-    const std::int64_t before = now - static_cast<std::int64_t>(age_ms);
+    const std::int64_t before =
+        storage::days_before(unix_now_ms(), request.metrics_older_than_days);
     core_->settle_metrics();
     const auto aged = core_->aged_metrics(before);
     MetricsCore::Removed removed;

@@ -41,6 +41,10 @@ std::string DaemonProcess::binary() {
     return (fs::read_symlink("/proc/self/exe").parent_path() / "larderd").string();
 }
 
+std::string DaemonProcess::larderctl() {
+    return (fs::read_symlink("/proc/self/exe").parent_path() / "larderctl").string();
+}
+
 DaemonProcess::DaemonProcess(DaemonOptions options) {
     std::array<int, 2> pipe_fds{};
     if (pipe2(pipe_fds.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe2");

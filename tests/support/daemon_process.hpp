@@ -48,7 +48,8 @@ public:
     int wait();   // waits for its own end
     void kill();  // SIGKILL, waits
 
-    static std::string binary();  // build/<preset>/bin/larderd
+    static std::string binary();     // build/<preset>/bin/larderd
+    static std::string larderctl();  // beside it
 
 private:
     void read_log();

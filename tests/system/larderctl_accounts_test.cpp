@@ -90,7 +90,7 @@ public:
         const Ran time = ctl({"token", "create", "ci", "kv:read", "--expires", "soon"});
         CPPUNIT_ASSERT(time.exit == 1 && has(time.err, "expires_at"));
         const std::string url = fmt::format("http://127.0.0.1:{}", daemon_->port());
-        const Ran stranger = run({binary(), "--url", url, "status"});
+        const Ran stranger = run({DaemonProcess::larderctl(), "--url", url, "status"});
         CPPUNIT_ASSERT(stranger.exit == 1 && has(stranger.err, "credentials"));
         CPPUNIT_ASSERT_EQUAL(2, ctl({"user", "add"}).exit);
         CPPUNIT_ASSERT_EQUAL(2, ctl({"storage", "cleanup"}).exit);
@@ -115,29 +115,25 @@ public:
     }
 
 private:
-    static std::string binary() {
-        const std::string larderd = DaemonProcess::binary();
-        return larderd.substr(0, larderd.size() - 1) + "ctl";
-    }
     static bool has(const std::string& text, std::string_view part) {
         return text.find(part) != std::string::npos;
     }
     std::string socket() const { return folder_ / "data/larder.sock"; }
     Ran ctl(const std::vector<std::string>& words) const {
-        std::vector<std::string> line{binary(), "--socket", socket()};
+        std::vector<std::string> line{DaemonProcess::larderctl(), "--socket", socket()};
         line.insert(line.end(), words.begin(), words.end());
         return run(line);
     }
     Ran by(const std::string& secret, const std::vector<std::string>& words) const {
-        std::vector<std::string> line{binary(), "--url",
+        std::vector<std::string> line{DaemonProcess::larderctl(), "--url",
                                       fmt::format("http://127.0.0.1:{}", daemon_->port())};
         line.insert(line.end(), words.begin(), words.end());
         return run(line, {{"LARDER_TOKEN", secret}});
     }
     Ran piped(const std::string& password, const std::string& words) const {
         return run({"sh", "-c",
-                    fmt::format("printf '%s\\n' '{}' | '{}' --socket '{}' {}", password, binary(),
-                                socket(), words)});
+                    fmt::format("printf '%s\\n' '{}' | '{}' --socket '{}' {}", password,
+                                DaemonProcess::larderctl(), socket(), words)});
     }
 
     TemporaryFolder folder_;

@@ -30,7 +30,7 @@ class LarderctlCommandsTest : public CppUnit::TestFixture {
 
 public:
     void setUp() override {
-        const Ran help = run({binary(), "--help"});
+        const Ran help = run({DaemonProcess::larderctl(), "--help"});
         CPPUNIT_ASSERT_EQUAL(0, help.exit);
         static const std::regex line(R"(^  ([a-z-]+(?: [a-z-]+)?)((?: [^ ]+)*?) {2,}\S.*$|)"
                                      R"(^  ([a-z-]+(?: [a-z-]+)?)((?: \S+)*)  *[A-Z].*$)");
@@ -103,10 +103,6 @@ public:
     }
 
 private:
-    static std::string binary() {
-        const std::string larderd = DaemonProcess::binary();
-        return larderd.substr(0, larderd.size() - 1) + "ctl";
-    }
     static bool has(const std::string& text, std::string_view part) {
         return text.find(part) != std::string::npos;
     }
@@ -141,7 +137,8 @@ private:
         return words;
     }
     Ran ctl(const std::vector<std::string>& words) const {
-        std::vector<std::string> line{binary(), "--socket", folder_ / "data/larder.sock"};
+        std::vector<std::string> line{DaemonProcess::larderctl(), "--socket",
+                                      folder_ / "data/larder.sock"};
         return run(with(line, words));
     }
 

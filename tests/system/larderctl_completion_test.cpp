@@ -64,23 +64,19 @@ public:
     }
 
     void names_the_shells() {
-        const Ran ran = run({binary(), "completion", "tcsh"});
+        const Ran ran = run({DaemonProcess::larderctl(), "completion", "tcsh"});
         CPPUNIT_ASSERT_EQUAL(2, ran.exit);
         CPPUNIT_ASSERT(ran.err.find("bash, zsh and fish") != std::string::npos);
     }
 
 private:
-    static std::string binary() {
-        const std::string larderd = DaemonProcess::binary();
-        return larderd.substr(0, larderd.size() - 1) + "ctl";
-    }
     static bool is_missing(const std::string& shell) {
         if (is_installed(shell)) return false;
         std::cerr << "skipped: there is no " << shell << "\n";
         return true;
     }
     std::string script_for(const std::string& shell) const {
-        const Ran made = run({binary(), "completion", shell});
+        const Ran made = run({DaemonProcess::larderctl(), "completion", shell});
         CPPUNIT_ASSERT_EQUAL_MESSAGE(made.err, 0, made.exit);
         write_file(folder_ / shell, made.out);
         return folder_ / shell;

@@ -93,7 +93,8 @@ public:
     }
 
     void says_what_to_do_next() {
-        const Ran elsewhere = run({binary(), "import-origin", folder_.path(), "--into", target()});
+        const Ran elsewhere =
+            run({DaemonProcess::larderctl(), "import-origin", folder_.path(), "--into", target()});
         CPPUNIT_ASSERT(elsewhere.exit == 4 && has(elsewhere.err, "data/ folder itself"));
         const Ran zone = import({"--zone", "Mars"});
         CPPUNIT_ASSERT(zone.exit == 2 && has(zone.err, "Europe/Paris"));
@@ -104,10 +105,6 @@ public:
     }
 
 private:
-    static std::string binary() {
-        const std::string larderd = DaemonProcess::binary();
-        return larderd.substr(0, larderd.size() - 1) + "ctl";
-    }
     static bool has(const std::string& text, std::string_view part) {
         return text.find(part) != std::string::npos;
     }
@@ -116,8 +113,8 @@ private:
         write_file(folder_ / ("origin/" + name), text);
     }
     Ran import(std::vector<std::string> options) const {
-        options.insert(options.begin(),
-                       {binary(), "import-origin", folder_ / "origin", "--into", target()});
+        options.insert(options.begin(), {DaemonProcess::larderctl(), "import-origin",
+                                         folder_ / "origin", "--into", target()});
         return run(std::move(options));
     }
 

@@ -63,8 +63,7 @@ public:
 private:
     std::string bundle() const { return folder_ / "bundle.zip"; }
     Ran ctl(const std::vector<std::string>& words) const {
-        const std::string larderd = DaemonProcess::binary();
-        std::vector<std::string> line{larderd.substr(0, larderd.size() - 1) + "ctl", "--socket",
+        std::vector<std::string> line{DaemonProcess::larderctl(), "--socket",
                                       folder_ / "data/larder.sock"};
         line.insert(line.end(), words.begin(), words.end());
         return run(line);

@@ -3,21 +3,21 @@
 
 #include "files_digest.hpp"
 #include "files_quota.hpp"
-#include "files_range.hpp"
 #include "files_record.hpp"
 #include "larder/error.hpp"
 #include "larder/time.hpp"
+#include "storage-kit/byte_range.hpp"
 #include "storage-kit/index.hpp"
 #include "support/suite.hpp"
 
 namespace larder::files {
 namespace {
 
-std::string shown(const Ranges& ranges) {
-    if (ranges.kind == Ranges::Kind::whole) return "whole";
-    if (ranges.kind == Ranges::Kind::unsatisfiable) return "none";
+std::string shown(const storage::Ranges& ranges) {
+    if (ranges.kind == storage::Ranges::Kind::whole) return "whole";
+    if (ranges.kind == storage::Ranges::Kind::unsatisfiable) return "none";
     std::string text;
-    for (const ByteRange& range : ranges.parts) {
+    for (const storage::ByteRange& range : ranges.parts) {
         text += fmt::format("{}+{} ", range.first, range.length);
     }
     return text;
@@ -35,7 +35,9 @@ class FilesPartsTest : public CppUnit::TestFixture {
 
 public:
     void reads_ranges() {
-        const auto of = [](std::string_view header) { return shown(parse_ranges(header, 100)); };
+        const auto of = [](std::string_view header) {
+            return shown(storage::parse_ranges(header, 100));
+        };
         CPPUNIT_ASSERT_EQUAL(std::string("0+10 "), of("bytes=0-9"));
         CPPUNIT_ASSERT_EQUAL(std::string("90+10 "), of("bytes=90-"));
         CPPUNIT_ASSERT_EQUAL(std::string("95+5 "), of("Bytes=-5"));
@@ -50,11 +52,11 @@ public:
         }
         std::string many = "bytes=0-0";
         for (int i = 1; i < 16; ++i) many += fmt::format(",{}-{}", i, i);
-        CPPUNIT_ASSERT_EQUAL(std::size_t{16}, parse_ranges(many, 100).parts.size());
+        CPPUNIT_ASSERT_EQUAL(std::size_t{16}, storage::parse_ranges(many, 100).parts.size());
         CPPUNIT_ASSERT_EQUAL(std::string("whole"), of(many + ",20-20"));
-        CPPUNIT_ASSERT_EQUAL(std::string("none"), shown(parse_ranges("bytes=0-", 0)));
+        CPPUNIT_ASSERT_EQUAL(std::string("none"), shown(storage::parse_ranges("bytes=0-", 0)));
         CPPUNIT_ASSERT_EQUAL(std::string("bytes 5-9/4294967306"),
-                             content_range({5, 5}, 4294967306U));
+                             storage::content_range({5, 5}, 4294967306U));
     }
 
     void reads_digest_fields() {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "support/suite.hpp"
+#include "support/toy_requests.hpp"
 #include "support/toy_server.hpp"
 
 namespace {
@@ -18,18 +19,12 @@ using namespace std::string_literals;
 using test::eventually;
 using test::FrontAnswer;
 using test::FrontClient;
+using test::get;
+using test::pattern;
 using test::ToyServer;
 
-std::string get(const std::string& target) {
-    return "GET " + target + " HTTP/1.1\r\nHost: a\r\n\r\n";
-}
 std::string head(const std::string& target) {
     return "HEAD " + target + " HTTP/1.1\r\nHost: a\r\n\r\n";
-}
-std::string pattern(std::size_t size) {
-    std::string text(size, '\0');
-    for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + i * 7 % 26);
-    return text;
 }
 
 std::shared_ptr<FileHandle> file_with(const std::string& content) {

@@ -1,11 +1,7 @@
-// The front over real sockets, its life: listeners, TLS, limits of connections and descriptors,
-// time-outs, draining and stopping.
+// The front over real sockets: listeners, limits of connections and descriptors, time-outs. TLS is
+// http_tls_test.cpp, draining and stopping http_end_test.cpp.
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,6 +15,7 @@
 #include "larder/error.hpp"
 #include "support/suite.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/toy_requests.hpp"
 #include "support/toy_server.hpp"
 
 namespace {
@@ -30,76 +27,9 @@ using namespace std::string_literals;
 using test::eventually;
 using test::FrontAnswer;
 using test::FrontClient;
+using test::get;
+using test::post;
 using test::ToyServer;
-
-std::string get(const std::string& target) {
-    return "GET " + target + " HTTP/1.1\r\nHost: a\r\n\r\n";
-}
-std::string post(const std::string& target, const std::string& body) {
-    return "POST " + target +
-           " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
-           body;
-}
-
-// A self-signed certificate whose serial number tells it from others.
-void write_certificate(const std::string& chain, const std::string& key, long serial) {
-    const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> pair(EVP_EC_gen("P-256"),
-                                                                   EVP_PKEY_free);
-    const std::unique_ptr<X509, decltype(&X509_free)> certificate(X509_new(), X509_free);
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), serial);
-    X509_gmtime_adj(X509_getm_notBefore(certificate.get()), 0);
-    X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
-    X509_set_pubkey(certificate.get(), pair.get());
-    X509_sign(certificate.get(), pair.get(), EVP_sha256());
-    const std::unique_ptr<FILE, decltype(&std::fclose)> out(std::fopen(chain.c_str(), "w"),
-                                                            std::fclose);
-    CPPUNIT_ASSERT_EQUAL(1, PEM_write_X509(out.get(), certificate.get()));
-    const std::unique_ptr<FILE, decltype(&std::fclose)> secret(std::fopen(key.c_str(), "w"),
-                                                               std::fclose);
-    CPPUNIT_ASSERT_EQUAL(
-        1, PEM_write_PrivateKey(secret.get(), pair.get(), nullptr, nullptr, 0, nullptr, nullptr));
-}
-
-class TlsClient final : public FrontClient {
-public:
-    explicit TlsClient(const std::string& address, int newest = 0)
-        : FrontClient(address), context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free) {
-        if (newest != 0) SSL_CTX_set_max_proto_version(context_.get(), newest);
-        SSL_CTX_set_mode(context_.get(), SSL_MODE_AUTO_RETRY);
-        ssl_.reset(SSL_new(context_.get()));
-        static constexpr unsigned char kOffer[] = {2,   'h', '2', 8,   'h', 't',
-                                                   't', 'p', '/', '1', '.', '1'};
-        SSL_set_alpn_protos(ssl_.get(), kOffer, sizeof kOffer);
-        SSL_set_fd(ssl_.get(), fd());
-        connected = SSL_connect(ssl_.get()) == 1;
-    }
-
-    bool connected = false;
-
-    bool send(std::string_view bytes) override {
-        std::size_t sent = 0;
-        return SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &sent) == 1;
-    }
-    long serial() const {
-        const std::unique_ptr<X509, decltype(&X509_free)> peer(
-            SSL_get1_peer_certificate(ssl_.get()), X509_free);
-        return ASN1_INTEGER_get(X509_get0_serialNumber(peer.get()));
-    }
-    std::string protocol() const {
-        const unsigned char* name = nullptr;
-        unsigned size = 0;
-        SSL_get0_alpn_selected(ssl_.get(), &name, &size);
-        return {name, name + size};
-    }
-
-private:
-    std::ptrdiff_t receive(char* into, std::size_t size) override {
-        return SSL_read(ssl_.get(), into, static_cast<int>(size));
-    }
-
-    std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_;
-    std::unique_ptr<SSL, decltype(&SSL_free)> ssl_{nullptr, SSL_free};
-};
 
 class HttpLifeTest final : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(HttpLifeTest);
@@ -108,11 +38,6 @@ class HttpLifeTest final : public CppUnit::TestFixture {
     CPPUNIT_TEST(a_unix_socket_knows_its_peer);
     CPPUNIT_TEST(a_stale_unix_socket_is_replaced);
     CPPUNIT_TEST(an_inherited_socket_is_used);
-    CPPUNIT_TEST(tls_in_both_versions);
-    CPPUNIT_TEST(tls_sends_files_and_takes_bodies);
-    CPPUNIT_TEST(a_new_certificate_is_for_new_connections);
-    CPPUNIT_TEST(a_bad_certificate_changes_nothing);
-    CPPUNIT_TEST(plain_bytes_on_a_tls_port_are_let_go);
     CPPUNIT_TEST(too_many_connections_are_told);
     CPPUNIT_TEST(no_descriptor_left_is_told);
     CPPUNIT_TEST(connections_spread_over_the_reactors);
@@ -121,13 +46,6 @@ class HttpLifeTest final : public CppUnit::TestFixture {
     CPPUNIT_TEST(idle_connections_are_closed_silently);
     CPPUNIT_TEST(options_change_while_serving);
     CPPUNIT_TEST(runs_on_each_reactor);
-    CPPUNIT_TEST(drains_what_is_under_way);
-    CPPUNIT_TEST(cuts_what_does_not_end);
-    CPPUNIT_TEST(asks_again_where_nothing_was_decided);
-    CPPUNIT_TEST(forgets_the_undecided_whose_client_leaves);
-    CPPUNIT_TEST(drains_under_load_without_a_lost_answer);
-    CPPUNIT_TEST(answers_after_the_stop_are_harmless);
-    CPPUNIT_TEST(stops_with_streams_open);
     CPPUNIT_TEST_SUITE_END();
 
     static http::Options short_times() {
@@ -265,116 +183,6 @@ class HttpLifeTest final : public CppUnit::TestFixture {
         CPPUNIT_ASSERT_EQUAL(200, unix_toy.client().exchange(get("/")).status);
         unix_toy.server().stop();
         CPPUNIT_ASSERT(std::filesystem::exists(path));  // the service manager's, not ours
-    }
-
-    // ---- TLS
-
-    struct Certified {
-        larder::test::TemporaryFolder folder;
-        ToyServer toy;
-        explicit Certified(const http::Options& options = ToyServer::two_reactors())
-            : toy(options) {
-            certify(1);
-        }
-        void certify(long serial) {
-            write_certificate(folder / "chain.pem", folder / "key.pem", serial);
-            toy.server().use_certificate(folder / "chain.pem", folder / "key.pem");
-        }
-        TlsClient client(int newest = 0) { return TlsClient(toy.address(), newest); }
-    };
-
-    void tls_in_both_versions() {
-        Certified certified;
-        certified.toy.on_run = [](const ToyServer::Held& exchange) {
-            exchange->answer(ToyServer::text(200, exchange->peer().tls ? "tls" : "plain"));
-        };
-        certified.toy.start("127.0.0.1:0", true);
-        CPPUNIT_ASSERT(certified.toy.address().starts_with("https://"));
-        for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
-            TlsClient client = certified.client(version);
-            CPPUNIT_ASSERT(client.connected);
-            CPPUNIT_ASSERT_EQUAL("http/1.1"s, client.protocol());
-            for (int i = 0; i < 3; ++i) {
-                CPPUNIT_ASSERT_EQUAL("tls"s, client.exchange(get("/")).body);
-            }
-            client.send(get("/1") + get("/2") +
-                        "GET /3 HTTP/1.1\r\nHost: a\r\n"
-                        "Connection: close\r\n\r\n");
-            for (int i = 0; i < 3; ++i) CPPUNIT_ASSERT_EQUAL(200, client.read_answer().status);
-            CPPUNIT_ASSERT(client.at_end());
-        }
-        CPPUNIT_ASSERT(!certified.client(TLS1_1_VERSION).connected);
-    }
-
-    void tls_sends_files_and_takes_bodies() {
-        Certified certified;
-        const std::string content(5U << 20U, 'f');
-        const std::string path = certified.folder / "file";
-        std::ofstream(path) << content;
-        const auto file = std::make_shared<FileHandle>(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-        certified.toy.on_run = [&](const ToyServer::Held& exchange) {
-            Response response = ToyServer::text(200, std::string(exchange->body()));
-            if (exchange->head().target == "/file") {
-                response.body = FileRegion{file, 0, content.size()};
-            }
-            if (exchange->head().target == "/generator") {
-                response.body = Generator([left = 20](std::string& chunk) mutable {
-                    chunk.assign(100000, 'g');
-                    return --left > 0;
-                });
-            }
-            exchange->answer(std::move(response));
-        };
-        certified.toy.start("127.0.0.1:0", true);
-        TlsClient client = certified.client();
-        CPPUNIT_ASSERT(client.exchange(get("/file")).body == content);
-        CPPUNIT_ASSERT_EQUAL(std::size_t{2000000}, client.exchange(get("/generator")).body.size());
-        for (const std::size_t size : {10U, 5000U, 1000000U}) {
-            const std::string body(size, 'b');
-            CPPUNIT_ASSERT(client.exchange(post("/echo", body)).body == body);
-        }
-    }
-
-    void a_new_certificate_is_for_new_connections() {
-        Certified certified;
-        certified.toy.start("127.0.0.1:0", true);
-        TlsClient before = certified.client();
-        CPPUNIT_ASSERT_EQUAL(1L, before.serial());
-        certified.certify(2);
-        TlsClient after = certified.client();
-        CPPUNIT_ASSERT_EQUAL(2L, after.serial());
-        CPPUNIT_ASSERT_EQUAL(200, before.exchange(get("/")).status);
-        CPPUNIT_ASSERT_EQUAL(200, after.exchange(get("/")).status);
-    }
-
-    void a_bad_certificate_changes_nothing() {
-        Certified certified;
-        certified.toy.start("127.0.0.1:0", true);
-        Server& server = certified.toy.server();
-        const larder::test::TemporaryFolder& folder = certified.folder;
-        write_certificate(folder / "other.pem", folder / "other-key.pem", 3);
-        std::ofstream(folder / "junk") << "no pem";
-        CPPUNIT_ASSERT_THROW(server.use_certificate(folder / "gone", folder / "key.pem"), Error);
-        CPPUNIT_ASSERT_THROW(server.use_certificate(folder / "junk", folder / "key.pem"), Error);
-        CPPUNIT_ASSERT_THROW(server.use_certificate(folder / "chain.pem", folder / "junk"), Error);
-        CPPUNIT_ASSERT_THROW(server.use_certificate(folder / "chain.pem", folder / "other-key.pem"),
-                             Error);
-        CPPUNIT_ASSERT_EQUAL(1L, certified.client().serial());
-    }
-
-    void plain_bytes_on_a_tls_port_are_let_go() {
-        http::Options options = ToyServer::two_reactors();
-        options.head_timeout = 200ms;
-        Certified certified(options);
-        certified.toy.start("127.0.0.1:0", true);
-        FrontClient plain = certified.toy.client();
-        plain.send(get("/"));
-        plain.read_to_end();
-        FrontClient silent = certified.toy.client();  // a handshake that never comes
-        CPPUNIT_ASSERT(silent.at_end());
-        CPPUNIT_ASSERT(
-            eventually([&] { return certified.toy.server().stats().connections_open == 0; }));
-        CPPUNIT_ASSERT(certified.toy.ended().empty());
     }
 
     // ---- limits
@@ -559,238 +367,6 @@ class HttpLifeTest final : public CppUnit::TestFixture {
         CPPUNIT_ASSERT(threads[0] != threads[1]);
         CPPUNIT_ASSERT(threads[0] != std::this_thread::get_id());
         CPPUNIT_ASSERT_EQUAL(std::size_t{2}, toy.server().reactors());
-    }
-
-    // ---- the end
-
-    void drains_what_is_under_way() {
-        ToyServer toy;
-        ToyServer::Held held;
-        std::atomic<bool> running{false};
-        toy.on_run = [&](const ToyServer::Held& exchange) {
-            if (exchange->head().target == "/fast") {
-                return exchange->answer(ToyServer::text(200, "fast"));
-            }
-            held = exchange;
-            running = true;
-        };
-        toy.start();
-        FrontClient idle = toy.client(), fresh = toy.client(), busy = toy.client();
-        FrontClient half = toy.client();
-        CPPUNIT_ASSERT_EQUAL(200, idle.exchange(get("/fast")).status);
-        CPPUNIT_ASSERT_EQUAL(200, half.exchange(get("/fast")).status);
-        busy.send(get("/slow"));
-        half.send("GET /fast HTTP/1.1\r\n");
-        CPPUNIT_ASSERT(eventually([&] { return running.load(); }));
-        toy.server().on_each_reactor([](std::size_t) {});
-        std::size_t cut = 99;
-        std::thread draining(
-            [&] { cut = toy.server().drain(std::chrono::steady_clock::now() + 30s); });
-        CPPUNIT_ASSERT(idle.at_end());
-        CPPUNIT_ASSERT(fresh.at_end());
-        CPPUNIT_ASSERT_THROW(toy.client(), std::runtime_error);
-        half.send("Host: a\r\n\r\n");
-        const FrontAnswer last = half.read_answer();
-        CPPUNIT_ASSERT_EQUAL(200, last.status);
-        CPPUNIT_ASSERT_EQUAL("close"s, last.field.at("connection"));
-        half.close();
-        std::exchange(held, nullptr)->answer(ToyServer::text(200, "slow"));
-        const FrontAnswer slow = busy.read_answer();
-        CPPUNIT_ASSERT_EQUAL("slow"s, slow.body);
-        CPPUNIT_ASSERT_EQUAL("close"s, slow.field.at("connection"));
-        CPPUNIT_ASSERT(busy.at_end());
-        busy.close();
-        draining.join();
-        CPPUNIT_ASSERT_EQUAL(std::size_t{0}, cut);
-    }
-
-    // GET, a buffered body, a streamed one, and one that asks first: each waits undecided for a
-    // worker, and goes on as if it had not.
-    void asks_again_where_nothing_was_decided() {
-        ToyServer toy;
-        std::mutex mutex;
-        std::map<std::string, int> asked;
-        const auto sink = std::make_shared<test::CollectingSink>();
-        toy.on_begin = [&](const ToyServer::Held& exchange) -> http::BodyPlan {
-            const std::string target(exchange->head().target);
-            {
-                const std::lock_guard lock(mutex);
-                if (++asked[target] == 1) {
-                    toy.on_worker([exchange] { exchange->begin_again(); });
-                    return {http::BodyPlan::Kind::later, 0, nullptr, true};
-                }
-            }
-            if (target == "/no") {
-                exchange->answer(ToyServer::text(403, "no"));
-                return ToyServer::answered();
-            }
-            if (target != "/stream") return ToyServer::buffered(1U << 20U);
-            sink->at_end = [exchange](test::CollectingSink& all) {
-                exchange->answer(ToyServer::text(200, all.bytes()));
-            };
-            return ToyServer::streamed(sink);
-        };
-        toy.start();
-        FrontClient client = toy.client();
-        CPPUNIT_ASSERT_EQUAL(std::string("GET /a\n"), client.exchange(get("/a")).body);
-        CPPUNIT_ASSERT_EQUAL(403, client.exchange(get("/no")).status);
-        const std::string body(100000, 'x');
-        const auto post = [&](const std::string& target, const std::string& field) {
-            return "POST " + target + " HTTP/1.1\r\nHost: a\r\n" + field + "\r\n";
-        };
-        const std::string length = "Content-Length: 100000\r\n";
-        CPPUNIT_ASSERT_EQUAL("POST /b\n" + body, client.exchange(post("/b", length) + body).body);
-        CPPUNIT_ASSERT_EQUAL(body, client.exchange(post("/stream", length) + body).body);
-        client.send(post("/ask", length + "Expect: 100-continue\r\n"));
-        CPPUNIT_ASSERT_EQUAL(100, client.read_answer(true).status);
-        client.send(body);
-        CPPUNIT_ASSERT_EQUAL("POST /ask\n" + body, client.read_answer().body);
-        // Two in one go: the second waits for the first.
-        client.send(get("/one") + get("/two"));
-        CPPUNIT_ASSERT_EQUAL(std::string("GET /one\n"), client.read_answer().body);
-        CPPUNIT_ASSERT_EQUAL(std::string("GET /two\n"), client.read_answer().body);
-        const std::lock_guard lock(mutex);
-        for (const auto& [target, times] : asked) CPPUNIT_ASSERT_EQUAL_MESSAGE(target, 2, times);
-    }
-
-    void forgets_the_undecided_whose_client_leaves() {
-        ToyServer toy;
-        std::mutex mutex;
-        std::vector<ToyServer::Held> held;
-        toy.on_begin = [&](const ToyServer::Held& exchange) -> http::BodyPlan {
-            const std::lock_guard lock(mutex);
-            held.push_back(exchange);
-            return {http::BodyPlan::Kind::later, 0, nullptr, true};
-        };
-        toy.start();
-        {
-            FrontClient client = toy.client();
-            client.send(get("/"));
-            CPPUNIT_ASSERT(eventually([&] {
-                const std::lock_guard lock(mutex);
-                return held.size() == 1;
-            }));
-            client.reset();
-        }
-        CPPUNIT_ASSERT(eventually([&] { return toy.ended().size() == 1; }));
-        CPPUNIT_ASSERT_EQUAL(0, toy.ended().front().status);
-        held.front()->begin_again();
-        // Whatever is asked now comes after that in the reactors' mail.
-        CPPUNIT_ASSERT(toy.server().on_each_reactor([](std::size_t) {}));
-        const std::lock_guard lock(mutex);
-        CPPUNIT_ASSERT_EQUAL(std::size_t{1}, held.size());
-        held.clear();
-    }
-
-    void cuts_what_does_not_end() {
-        ToyServer toy;
-        std::mutex mutex;
-        std::vector<ToyServer::Held> held;
-        toy.on_run = [&](const ToyServer::Held& exchange) {
-            const std::lock_guard lock(mutex);
-            held.push_back(exchange);
-        };
-        toy.start();
-        FrontClient one = toy.client(), two = toy.client();
-        one.send(get("/"));
-        two.send(get("/"));
-        CPPUNIT_ASSERT(eventually([&] {
-            const std::lock_guard lock(mutex);
-            return held.size() == 2;
-        }));
-        const auto cancel = held[0]->cancel();
-        CPPUNIT_ASSERT_EQUAL(std::size_t{2},
-                             toy.server().drain(std::chrono::steady_clock::now() + 50ms));
-        CPPUNIT_ASSERT(cancel->cancelled());
-        CPPUNIT_ASSERT(one.at_end() && two.at_end());
-        CPPUNIT_ASSERT_EQUAL(std::size_t{2}, toy.ended().size());
-        held[0]->answer(ToyServer::text(200, "late"));
-        held.clear();
-    }
-
-    // Clients that ask on and on: each request gets its whole answer or none at all.
-    void drains_under_load_without_a_lost_answer() {
-        ToyServer toy;
-        toy.on_run = [&](const ToyServer::Held& exchange) {
-            toy.on_worker([exchange] { exchange->answer(ToyServer::text(200, "yes")); });
-        };
-        toy.start();
-        std::atomic<int> answered{0}, torn{0};
-        std::vector<std::thread> clients;
-        clients.reserve(8);
-        for (int i = 0; i < 8; ++i) {
-            clients.emplace_back([&] {
-                FrontClient client = toy.client();
-                try {
-                    for (;;) {
-                        if (!client.send(get("/"))) return;
-                        if (client.exchange(get("/")).whole) ++answered;
-                        if (!client.read_answer().whole) ++torn;
-                    }
-                } catch (const std::runtime_error& error) {
-                    if (error.what() != "the answer was cut: "s) ++torn;
-                }
-            });
-        }
-        CPPUNIT_ASSERT(eventually([&] { return answered > 100; }));
-        CPPUNIT_ASSERT_EQUAL(std::size_t{0},
-                             toy.server().drain(std::chrono::steady_clock::now() + 30s));
-        for (std::thread& client : clients) client.join();
-        CPPUNIT_ASSERT_EQUAL(0, torn.load());
-        for (const auto& record : toy.ended()) CPPUNIT_ASSERT(record.whole);
-    }
-
-    void answers_after_the_stop_are_harmless() {
-        ToyServer toy;
-        ToyServer::Held answered, streamed, dropped;
-        std::atomic<int> running{0};
-        toy.on_run = [&](const ToyServer::Held& exchange) {
-            if (exchange->head().target == "/1") answered = exchange;
-            if (exchange->head().target == "/2") streamed = exchange;
-            if (exchange->head().target == "/3") dropped = exchange;
-            ++running;
-        };
-        toy.start();
-        FrontClient one = toy.client(), two = toy.client(), three = toy.client();
-        one.send(get("/1"));
-        two.send(get("/2"));
-        three.send(get("/3"));
-        CPPUNIT_ASSERT(eventually([&] { return running == 3; }));
-        toy.server().stop();
-        CPPUNIT_ASSERT(answered->cancel()->cancelled());
-        answered->answer(ToyServer::text(200, "late"));
-        const auto stream = streamed->stream({});
-        CPPUNIT_ASSERT(stream->send(std::make_shared<const std::string>("x")) ==
-                       EventStream::Sent::closed);
-        dropped->resume_body();
-        CPPUNIT_ASSERT_EQUAL("/3"s, std::string(dropped->head().target));
-        answered.reset();
-        streamed.reset();
-        dropped.reset();
-        CPPUNIT_ASSERT_EQUAL(std::size_t{3}, toy.ended().size());
-    }
-
-    void stops_with_streams_open() {
-        std::shared_ptr<EventStream> stream;
-        std::atomic<bool> open{false};
-        std::atomic<int> closed{0};
-        ToyServer toy;
-        toy.on_run = [&](const ToyServer::Held& exchange) {
-            StreamHead head;
-            head.closed = [&] { ++closed; };
-            stream = exchange->stream(std::move(head));
-            open = true;
-        };
-        toy.start();
-        FrontClient client = toy.client();
-        client.send(get("/"));
-        CPPUNIT_ASSERT(eventually([&] { return open.load(); }));
-        client.read_until("\r\n\r\n");
-        toy.server().stop();
-        CPPUNIT_ASSERT_EQUAL(1, closed.load());
-        CPPUNIT_ASSERT(stream->send(std::make_shared<const std::string>("x")) ==
-                       EventStream::Sent::closed);
-        stream->close();
     }
 };
 

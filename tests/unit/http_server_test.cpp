@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "support/suite.hpp"
+#include "support/toy_requests.hpp"
 #include "support/toy_server.hpp"
 
 namespace {
@@ -17,24 +18,13 @@ using test::CollectingSink;
 using test::eventually;
 using test::FrontAnswer;
 using test::FrontClient;
+using test::get;
+using test::pattern;
+using test::post;
 using test::ToyServer;
 
-std::string get(const std::string& target) {
-    return "GET " + target + " HTTP/1.1\r\nHost: a\r\n\r\n";
-}
-std::string post(const std::string& target, const std::string& body,
-                 const std::string& fields = "") {
-    return "POST " + target +
-           " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
-           fields + "\r\n" + body;
-}
 std::string chunked(const std::string& target, const std::string& coded) {
     return "POST " + target + " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + coded;
-}
-std::string pattern(std::size_t size) {
-    std::string text(size, '\0');
-    for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + i * 7 % 26);
-    return text;
 }
 
 class HttpServerTest final : public CppUnit::TestFixture {

@@ -20,6 +20,7 @@ class TimestampsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(reads_what_it_writes);
     CPPUNIT_TEST(reads_every_form);
     CPPUNIT_TEST(refuses_what_is_no_time);
+    CPPUNIT_TEST(goes_back_by_days);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -45,6 +46,14 @@ public:
                                  "2026-11-22 16:26:28+01:00"}) {
             CPPUNIT_ASSERT_EQUAL_MESSAGE(text, ms, parse_any_time(text).value_or(0));
         }
+    }
+
+    void goes_back_by_days() {
+        using larder::storage::days_before;
+        CPPUNIT_ASSERT_EQUAL(std::int64_t{0}, days_before(86'400'000, 1));
+        CPPUNIT_ASSERT_EQUAL(std::int64_t{43'200'000}, days_before(86'400'000, 0.5));
+        CPPUNIT_ASSERT_EQUAL(std::int64_t{86'400'000}, days_before(86'400'000, 0));
+        CPPUNIT_ASSERT_EQUAL(std::int64_t{0}, days_before(86'400'000, 1e300));
     }
 
     void refuses_what_is_no_time() {

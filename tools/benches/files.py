@@ -33,8 +33,11 @@ class Put:
         self.rest = b""
 
     def send(self, name: str, *parts) -> dict:
+        return self.send_to(f"/api/files/{name}", *parts)
+
+    def send_to(self, target: str, *parts) -> dict:
         size = sum(len(part) for part in parts)
-        self.socket.sendall(f"PUT /api/files/{name} HTTP/1.1\r\nHost: localhost\r\n"
+        self.socket.sendall(f"PUT {target} HTTP/1.1\r\nHost: localhost\r\n"
                             f"Content-Length: {size}\r\n\r\n".encode())
         for part in parts:
             self.socket.sendall(part)
@@ -45,7 +48,7 @@ class Put:
         while len(self.rest) < length:
             self.rest += self.socket.recv(65536)
         body, self.rest = self.rest[:length], self.rest[length:]
-        if b" 201 " not in head.split(b"\r\n")[0]:
+        if head.split(b" ", 2)[1] not in (b"200", b"201"):
             raise RuntimeError(f"{head} {body}")
         return json.loads(body)
 

@@ -11,6 +11,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "answers.hpp"
 #include "command.hpp"
 #include "config/value.hpp"
 #include "larder/time.hpp"
@@ -21,10 +22,6 @@ namespace {
 
 using Poco::JSON::Array;
 using Poco::JSON::Object;
-
-std::string text_of(const Object::Ptr& object, const std::string& member) {
-    return !object->has(member) || object->isNull(member) ? "-" : object->get(member).toString();
-}
 
 std::string words_of(const Object::Ptr& object, const std::string& member) {
     std::vector<std::string> words;
@@ -43,11 +40,6 @@ std::string json_of(const Object& object) {
     std::ostringstream text;
     object.stringify(text);
     return text.str();
-}
-
-int print_json(const Answer& answer) {
-    std::cout << answer.body << (answer.body.ends_with('\n') ? "" : "\n");
-    return kOk;
 }
 
 int told(const Context& context, const Answer& answer, const std::string& words) {

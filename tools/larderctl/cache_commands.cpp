@@ -4,6 +4,7 @@
 
 #include <iostream>
 
+#include "answers.hpp"
 #include "command.hpp"
 #include "table.hpp"
 
@@ -12,20 +13,9 @@ namespace {
 
 using Poco::JSON::Object;
 
-void print_body(const Answer& answer) {
-    std::cout << answer.body << (answer.body.ends_with('\n') ? "" : "\n");
-}
-
-std::string text_of(const Object::Ptr& object, const std::string& member) {
-    return object->isNull(member) ? "-" : object->get(member).toString();
-}
-
 int stats(Context& context) {
     const Client client = context.client();
-    if (context.json) {
-        print_body(client.demand("GET", "/api/cache/stats"));
-        return kOk;
-    }
+    if (context.json) return print_json(client.demand("GET", "/api/cache/stats"));
     const auto now = client.object("GET", "/api/cache/stats");
     const auto first = now->getObject("l1"), second = now->getObject("l2");
     const auto evictions = first->getObject("evictions");
@@ -49,7 +39,7 @@ int stats(Context& context) {
 
 int print_removed(Context& context, const Answer& answer, const char* what) {
     if (context.json) {
-        print_body(answer);
+        print_json(answer);
     } else {
         std::string digits;
         for (const char c : answer.body) {
@@ -83,7 +73,7 @@ int list_sessions(Context& context) {
     const Client client = context.client();
     if (context.json) {
         const std::string query = user ? "&user_id=" + escaped(*user) : "";
-        print_body(client.demand("GET", target + "?limit=1000" + query));
+        print_json(client.demand("GET", target + "?limit=1000" + query));
         return kOk;
     }
     if (user) target += "?user_id=" + escaped(*user) + "&";

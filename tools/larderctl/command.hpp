@@ -89,6 +89,7 @@ std::vector<Command> cache_commands();
 std::vector<Command> storage_commands();
 std::vector<Command> support_commands();
 std::vector<Command> file_commands();
+std::vector<Command> backup_commands();
 std::vector<Command> metrics_commands();
 std::vector<Command> program_commands();
 

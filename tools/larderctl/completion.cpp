@@ -126,6 +126,22 @@ std::string cases(const std::vector<Command>& commands, const std::vector<Option
     return out + "        esac\n    fi\n";
 }
 
+// From a word before the cursor on, in bash and zsh alike: which command it belongs to, and then
+// what may stand at the cursor.
+std::string words(const std::vector<Command>& commands, const std::vector<Option>& common,
+                  bool says) {
+    return fmt::format(
+        "        case $word in\n"
+        "            {}) ((++i)) ;;\n"
+        "            -*) ;;\n"
+        "            *) if [[ -z $group ]]; then group=$word; elif [[ -z $member ]]; then "
+        "member=$word; fi ;;\n"
+        "        esac\n"
+        "    done\n"
+        "{}",
+        with_argument(commands, common), cases(commands, common, says));
+}
+
 std::string bash(const std::vector<Command>& commands, const std::vector<Option>& common) {
     return fmt::format(
         "# bash completion of larderctl; made by: larderctl completion bash\n"
@@ -134,18 +150,11 @@ std::string bash(const std::vector<Command>& commands, const std::vector<Option>
         "    local -a candidates=()\n"
         "    for ((i = 1; i < COMP_CWORD; ++i)); do\n"
         "        word=${{COMP_WORDS[i]}}\n"
-        "        case $word in\n"
-        "            {}) ((++i)) ;;\n"
-        "            -*) ;;\n"
-        "            *) if [[ -z $group ]]; then group=$word; elif [[ -z $member ]]; then "
-        "member=$word; fi ;;\n"
-        "        esac\n"
-        "    done\n"
         "{}"
         "    COMPREPLY=($(compgen -W \"${{candidates[*]}}\" -- \"$current\"))\n"
         "}}\n"
         "complete -o default -F _larderctl larderctl\n",
-        with_argument(commands, common), cases(commands, common, false));
+        words(commands, common, false));
 }
 
 std::string zsh(const std::vector<Command>& commands, const std::vector<Option>& common) {
@@ -158,19 +167,12 @@ std::string zsh(const std::vector<Command>& commands, const std::vector<Option>&
         "    integer i\n"
         "    for ((i = 2; i < CURRENT; ++i)); do\n"
         "        word=${{words[i]}}\n"
-        "        case $word in\n"
-        "            {}) ((++i)) ;;\n"
-        "            -*) ;;\n"
-        "            *) if [[ -z $group ]]; then group=$word; elif [[ -z $member ]]; then "
-        "member=$word; fi ;;\n"
-        "        esac\n"
-        "    done\n"
         "{}"
         "    if (( $#candidates )); then _describe larderctl candidates; else _files; fi\n"
         "}}\n"
         "if [[ $funcstack[1] == _larderctl ]]; then _larderctl \"$@\"; else compdef _larderctl "
         "larderctl; fi\n",
-        with_argument(commands, common), cases(commands, common, true));
+        words(commands, common, true));
 }
 
 void add_fish(std::string& out, const std::string& when, const Candidate& candidate) {

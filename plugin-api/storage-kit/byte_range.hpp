@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace larder::files {
+namespace larder::storage {
 
 inline constexpr std::size_t kMaxRanges = 16;
 
@@ -30,4 +30,4 @@ Ranges parse_ranges(std::string_view header, std::uint64_t size);
 
 std::string content_range(const ByteRange& range, std::uint64_t size);  // "bytes 0-9/100"
 
-}  // namespace larder::files
+}  // namespace larder::storage

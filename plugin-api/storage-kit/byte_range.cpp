@@ -1,4 +1,4 @@
-#include "files_range.hpp"
+#include "storage-kit/byte_range.hpp"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <limits>
 #include <optional>
 
-namespace larder::files {
+namespace larder::storage {
 namespace {
 
 // A number of any length; what does not fit counts as the largest.
@@ -77,4 +77,4 @@ std::string content_range(const ByteRange& range, std::uint64_t size) {
     return fmt::format("bytes {}-{}/{}", range.first, range.first + range.length - 1, size);
 }
 
-}  // namespace larder::files
+}  // namespace larder::storage
