@@ -72,7 +72,7 @@ CachePlugin::Parts::Parts(CachePlugin& plugin, Host& host)
       sessions(either_sessions(), link != nullptr, host),
       limits(either_limits(), link != nullptr),
       boards(either_boards(), link != nullptr),
-      feed(either_boards(), host, [this] { warming.run(); }) {
+      feed(either_boards(), host, [this] { warming.run(false); }) {
     tiers.use(link.get());
 }
 
@@ -135,10 +135,8 @@ void CachePlugin::start(Routes& routes) {
     parts.upkeep.start();
     if (parts.link) parts.link->start();
     parts.feed.start();
-    if (!host_.settings().text("warm_buckets").empty()) {
-        parts.warm_job = host_.scheduler().add(
-            {"warm", "every 4m", false, {}, [this](JobRun&) { parts_->warming.run(); }});
-    }
+    parts.warm_job = host_.scheduler().add(
+        {"warm", "every 4m", false, {}, [this](JobRun&) { parts_->warming.run(false); }});
 }
 
 void CachePlugin::drain() noexcept {
@@ -179,15 +177,18 @@ void CachePlugin::declare_stats(Routes& routes) {
          .pattern = "/api/cache/warm",
          .permission = Permission::write,
          .summary = "Fill the cache with the configured buckets and the latest programs",
+         .parameters = kWarmParameters,
          .answer_schema = kWarmedSchema},
-        [this](const Request&) {
-            const Warmed warmed = parts_->warming.run();
+        [this](const Request& request) {
+            const bool is_dry = storage::flag_of(request, "dry_run");
+            const Warmed warmed = parts_->warming.run(is_dry);
             std::string missing;
             for (const std::string& name : warmed.missing) {
                 missing += fmt::format("{}\"{}\"", missing.empty() ? "" : ",", name);
             }
             return storage::json_answer(
-                200, fmt::format(R"({{"warmed":{},"missing":[{}]}})", warmed.count, missing));
+                200, fmt::format(R"({{"warmed":{},"dry_run":{},"missing":[{}]}})", warmed.count,
+                                 is_dry, missing));
         });
 }
 

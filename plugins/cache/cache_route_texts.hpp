@@ -40,8 +40,12 @@ inline constexpr std::string_view kKeyProblems = "400 invalid-key";
 
 inline constexpr std::string_view kRemovedSchema = R"({"type": "object", "required": ["removed"],
     "properties": {"removed": {"type": "integer", "minimum": 0}}})";
-inline constexpr std::string_view kWarmedSchema = R"({"type": "object", "required": ["warmed"],
+inline constexpr std::string_view kWarmParameters =
+    "dry_run boolean: count what would be stored, and store nothing";
+inline constexpr std::string_view kWarmedSchema = R"({"type": "object",
+    "required": ["warmed", "dry_run", "missing"],
     "properties": {"warmed": {"type": "integer", "minimum": 0},
+                   "dry_run": {"type": "boolean"},
                    "missing": {"type": "array", "items": {"type": "string"}}}})";
 inline constexpr std::string_view kStatsSchema = R"({"type": "object",
     "required": ["l1", "l2", "fills", "sessions", "limits"],

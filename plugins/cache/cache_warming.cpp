@@ -16,24 +16,25 @@ constexpr std::int64_t kProgramMs = 600'000;
 
 class Into final : public WarmSink {
 public:
-    Into(Tiers& tiers, std::string prefix, std::int64_t ttl_ms)
+    Into(Tiers* tiers, std::string prefix, std::int64_t ttl_ms)
         : tiers_(tiers), prefix_(std::move(prefix)), ttl_ms_(ttl_ms) {}
 
     void take(std::string_view name, std::string json) override {
         if (json.size() > kMaxValue) return;
+        ++count_;
+        if (tiers_ == nullptr) return;
         auto entry = std::make_shared<Entry>();
         entry->key = prefix_ + std::string(name);
         entry->value = std::move(json);
         entry->type = "application/json";
         const std::uint64_t hash = hash_of(entry->key);
         EntryPtr stored;
-        tiers_.put(hash, entry, ttl_ms_, 0, std::nullopt, stored);
-        ++count_;
+        tiers_->put(hash, entry, ttl_ms_, 0, std::nullopt, stored);
     }
     std::size_t count() const noexcept { return count_; }
 
 private:
-    Tiers& tiers_;
+    Tiers* const tiers_;  // null: nothing is stored
     const std::string prefix_;
     const std::int64_t ttl_ms_;
     std::size_t count_ = 0;
@@ -53,8 +54,9 @@ std::vector<std::string> words_of(std::string_view list) {
 
 }  // namespace
 
-Warmed Warming::run() {
+Warmed Warming::run(bool is_dry) {
     Warmed warmed;
+    Tiers* const tiers = is_dry ? nullptr : &tiers_;
     const auto buckets = words_of(host_.settings().text("warm_buckets"));
     const auto from = [&](std::string_view service, const char* name, auto give) {
         const auto held = host_.services().lease(service);
@@ -69,13 +71,13 @@ Warmed Warming::run() {
     };
     if (!buckets.empty()) {
         from(kWarmFromKv, "kv", [&](WarmSource& source) {
-            Into into(tiers_, "", host_.settings().duration("default_ttl").count());
+            Into into(tiers, "", host_.settings().duration("default_ttl").count());
             for (const std::string& bucket : buckets) source.give(bucket, SIZE_MAX, into);
             warmed.count += into.count();
         });
     }
     from(kWarmFromPrograms, "programs", [&](WarmSource& source) {
-        Into into(tiers_, "program:", kProgramMs);
+        Into into(tiers, "program:", kProgramMs);
         source.give("", kPrograms, into);
         warmed.count += into.count();
     });

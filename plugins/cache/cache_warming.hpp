@@ -20,7 +20,8 @@ struct Warmed {
 class Warming {
 public:
     Warming(Tiers& tiers, Host& host) : tiers_(tiers), host_(host) {}
-    Warmed run();  // [worker]
+    // A dry run counts, and stores nothing. [worker]
+    Warmed run(bool is_dry);
 
 private:
     Tiers& tiers_;

@@ -68,6 +68,7 @@ void ProgramsPlugin::start(Routes& routes) {
     execution_routes_ =
         std::make_unique<ExecutionRoutes>(*store_, *records_, *runner_, *schedules_, *sandbox_);
     execution_routes_->declare(routes);
+    host_.services().offer(kWarmFromPrograms, static_cast<WarmSource*>(this));
 }
 
 void ProgramsPlugin::drain() noexcept {
@@ -130,6 +131,20 @@ void ProgramsPlugin::tell(ProgressSink& sink) {
     sink.thread("larder-programs", programs.done, programs.waiting);
     const auto executions = runner_->recorder().progress();
     sink.thread("programs-record", executions.done, executions.waiting);
+}
+
+void ProgramsPlugin::give(std::string_view /*what*/, std::size_t most, WarmSink& sink) {
+    const auto last_use = [](const Record& record) {
+        return std::max(record.last_executed_ms, record.uploaded_ms);
+    };
+    auto records = store_->list({}, SIZE_MAX);
+    const std::size_t count = std::min(most, records.size());
+    std::partial_sort(records.begin(), records.begin() + static_cast<std::ptrdiff_t>(count),
+                      records.end(), [&](const Record& a, const Record& b) {
+                          return last_use(a) > last_use(b);
+                      });
+    records.resize(count);
+    for (const Record& record : records) sink.take(record.id, record_json(record));
 }
 
 void ProgramsPlugin::hold(bool on) noexcept {

@@ -11,6 +11,7 @@
 #include "larder/progress.hpp"
 #include "larder/snapshot.hpp"
 #include "larder/usage.hpp"
+#include "larder/warming.hpp"
 #include "programs_routes.hpp"
 #include "programs_store.hpp"
 #include "programs_uploads.hpp"
@@ -25,7 +26,8 @@ class ProgramsPlugin final : public Plugin,
                              public Usage,
                              public Cleanable,
                              public Progress,
-                             public Snapshotable {
+                             public Snapshotable,
+                             public WarmSource {
 public:
     explicit ProgramsPlugin(Host& host) : host_(host) {}
 
@@ -42,6 +44,9 @@ public:
     void clean(const CleanupRequest& request, CleanupSink& sink) override;
 
     void tell(ProgressSink& sink) override;
+
+    // The records of the programs that were run or uploaded last.
+    void give(std::string_view what, std::size_t most, WarmSink& sink) override;
 
     void hold(bool on) noexcept override;
     std::unique_ptr<Moment> pin() override;

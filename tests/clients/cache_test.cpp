@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/command.hpp"
 #include "support/daemon_fixture.hpp"
 #include "support/eventually.hpp"
 
@@ -26,6 +27,7 @@ class CacheTest : public DaemonFixture {
     CPPUNIT_TEST(invalidates_by_what_is_said);
     CPPUNIT_TEST(refuses_bad_requests);
     CPPUNIT_TEST(tells_its_figures);
+    CPPUNIT_TEST(is_warmed);
     CPPUNIT_TEST(boards);
     CPPUNIT_TEST(lists);
     CPPUNIT_TEST(a_stop_answers_who_waits);
@@ -238,6 +240,35 @@ public:
         const std::string page = send("GET", "/metrics").body;
         CPPUNIT_ASSERT(page.find("larder_cache_hits_total{tier=\"l1\"} 2") != std::string::npos ||
                        page.find("tier=\"l1\"") != std::string::npos);
+    }
+
+    void is_warmed() {
+        CPPUNIT_ASSERT_EQUAL(201, send("PUT", "/api/kv/server_config/port",
+                                       "Content-Type: application/json\r\n", "8080")
+                                      .status);
+        const Answer uploaded = send(
+            "POST", "/api/programs", "Content-Type: multipart/form-data; boundary=XX\r\n",
+            "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.sh\"\r\n\r\n"
+            "echo\r\n--XX--\r\n");
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(uploaded.body, 201, uploaded.status);
+        const std::string id = uploaded.member("program_id");
+        send("DELETE", "/api/cache?all=true");
+        const std::string dry = send("POST", "/api/cache/warm?dry_run=true").body;
+        CPPUNIT_ASSERT_EQUAL(std::string(R"({"warmed":2,"dry_run":true,"missing":[]})"), dry);
+        CPPUNIT_ASSERT_EQUAL(404, send("GET", "/api/cache/server_config").status);
+        CPPUNIT_ASSERT_EQUAL(400, send("POST", "/api/cache/warm?dry_run=perhaps").status);
+        const Ran told = run({DaemonProcess::larderctl(), "--url",
+                              fmt::format("http://127.0.0.1:{}", daemon_->port()), "cache", "warm"});
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(told.err, 0, told.exit);
+        CPPUNIT_ASSERT_EQUAL(std::string("2 entries stored\n"), told.out);
+        CPPUNIT_ASSERT_EQUAL(std::string(R"({"port":8080})"),
+                             send("GET", "/api/cache/server_config").body);
+        CPPUNIT_ASSERT_EQUAL(send("GET", "/api/programs/" + id).body,
+                             send("GET", "/api/cache/program:" + id).body);
+        CPPUNIT_ASSERT_EQUAL(200, send("POST", "/api/plugins/programs/disable").status);
+        CPPUNIT_ASSERT_EQUAL(std::string(R"({"warmed":1,"dry_run":false,"missing":["programs"]})"),
+                             send("POST", "/api/cache/warm").body);
+        CPPUNIT_ASSERT_EQUAL(202, send("POST", "/api/scheduler/jobs/cache.warm/run").status);
     }
 
     void boards() {

@@ -67,6 +67,19 @@ int flush(Context& context) {
                          "entries removed");
 }
 
+int warm(Context& context) {
+    const bool is_dry = context.words.flag("--dry-run");
+    const Answer answer = context.client().demand(
+        "POST", is_dry ? "/api/cache/warm?dry_run=true" : "/api/cache/warm");
+    if (context.json) return print_json(answer);
+    const auto warmed = object_of(answer);
+    std::cout << text_of(warmed, "warmed") << (is_dry ? " entries to store" : " entries stored") << '\n';
+    for (const auto& name : *warmed->getArray("missing")) {
+        std::cout << "nothing from " << name.toString() << ": that plugin is off\n";
+    }
+    return kOk;
+}
+
 int list_sessions(Context& context) {
     std::string target = "/api/sessions";
     const auto user = context.words.value("--user");
@@ -113,6 +126,13 @@ std::vector<Command> cache_commands() {
           {"--tag", "TAG", "those that bear it"},
           {"--all", "", "all of them"}},
          flush},
+        {"cache warm",
+         "",
+         0,
+         0,
+         "Fill it with the buckets of cache.warm_buckets and the programs used last",
+         {{"--dry-run", "", "count what there is to store, and store nothing"}},
+         warm},
         {"session list",
          "",
          0,
