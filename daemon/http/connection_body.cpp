@@ -214,7 +214,10 @@ void Connection::read_body() {
     }
     if (input_ == Input::streaming) {
         // Grows while the reads come back full, so that a slow sender holds little.
-        chunk_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(chunk_step_, body_left_)));
+        // Up to a multiple of the step: who keeps the body writes whole pages then, which is
+        // faster, and so is reading them later.
+        const std::uint64_t to_boundary = chunk_step_ - received_ % chunk_step_;
+        chunk_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(to_boundary, body_left_)));
         chunk_step_ = std::min(chunk_step_ * 2, kMaxChunk);
         return read(Target::chunk, chunk_);
     }

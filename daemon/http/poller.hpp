@@ -47,7 +47,11 @@ public:
     void wake() noexcept;  // ends a wait, or the next one [any]
 
 private:
+    int look(int timeout_ms) noexcept;
+    int look_or_sleep(int timeout_ms) noexcept;
+
     int epoll_, wake_;
+    int busy_rounds_ = 0;
     std::array<epoll_event, 256> events_{};
     std::size_t at_ = 0, count_ = 0;     // of events_, while they are told
     std::vector<Watched*> soon_, turn_;  // turn_: those of this round; null: removed meanwhile
