@@ -13,6 +13,7 @@
 #include "larder/time.hpp"
 #include "storage-kit/answers.hpp"
 #include "storage-kit/json.hpp"
+#include "storage-kit/query.hpp"
 
 namespace larder::cache {
 namespace {
