@@ -16,7 +16,7 @@
 namespace larder::backup {
 namespace {
 
-constexpr std::size_t kBlock = 512U << 10U, kSample = 32U << 10U;
+constexpr std::size_t kBlock = 512U << 10U, kSample = 8U << 10U, kSamples = 4;
 constexpr int kLevel = 6;
 constexpr unsigned kMostThreads = 8;
 
@@ -29,16 +29,20 @@ struct Block {
 // The compressors of one thread.
 class Packer {
 public:
-    Packer() : good_(libdeflate_alloc_compressor(kLevel)), quick_(libdeflate_alloc_compressor(1)) {}
+    Packer()
+        : good_(libdeflate_alloc_compressor(kLevel)),
+          quick_(libdeflate_alloc_compressor(1)),
+          none_(libdeflate_alloc_compressor(0)) {}
     ~Packer() {
         libdeflate_free_compressor(good_);
         libdeflate_free_compressor(quick_);
+        libdeflate_free_compressor(none_);
     }
     Packer(const Packer&) = delete;
     Packer& operator=(const Packer&) = delete;
 
     bool pack(Block& block) {
-        if (good_ == nullptr || quick_ == nullptr) return false;
+        if (good_ == nullptr || quick_ == nullptr || none_ == nullptr) return false;
         block.packed.resize(libdeflate_gzip_compress_bound(good_, kBlock));
         block.packed_size = run(choose(block), block.plain, block.packed);
         return block.packed_size > 0;
@@ -48,15 +52,18 @@ private:
     static std::size_t run(libdeflate_compressor* with, std::string_view in, std::string& out) {
         return libdeflate_gzip_compress(with, in.data(), in.size(), out.data(), out.size());
     }
-    // What is packed already (pictures, archives) is not tried in earnest.
+    // What is packed already (pictures, archives) is taken as it is: no sample of it gets smaller.
     libdeflate_compressor* choose(Block& block) {
-        if (block.plain.size() <= 4 * kSample) return good_;
-        const std::string_view sample =
-            std::string_view(block.plain).substr(block.plain.size() / 2, kSample);
-        return run(quick_, sample, block.packed) > kSample * 31 / 32 ? quick_ : good_;
+        const std::string_view plain = block.plain;
+        if (plain.size() <= 2 * kSamples * kSample) return good_;
+        for (std::size_t i = 0; i < kSamples; ++i) {
+            const std::string_view sample = plain.substr(i * (plain.size() / kSamples), kSample);
+            if (run(quick_, sample, block.packed) < kSample * 31 / 32) return good_;
+        }
+        return none_;
     }
 
-    libdeflate_compressor *good_, *quick_;
+    libdeflate_compressor *good_, *quick_, *none_;
 };
 
 }  // namespace

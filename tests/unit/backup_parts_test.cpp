@@ -1,16 +1,19 @@
 // The parts of backups that need no daemon: paths, manifests, retention, gzip in blocks, the
 // cipher.
 #include <algorithm>
+#include <random>
 #include <string>
 #include <vector>
 
 #include "backup_archive.hpp"
 #include "backup_cipher.hpp"
+#include "backup_gzip.hpp"
 #include "backup_manifest.hpp"
 #include "backup_paths.hpp"
 #include "backup_reader.hpp"
 #include "backup_retention.hpp"
 #include "larder/error.hpp"
+#include "support/command.hpp"
 #include "support/suite.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -18,6 +21,7 @@ namespace larder::backup {
 namespace {
 
 using test::read_file;
+using test::run;
 using test::TemporaryFolder;
 using test::write_file;
 
@@ -62,6 +66,23 @@ std::string opened(const Secret& secret, const std::string& bytes) {
     }
 }
 
+std::string random_bytes(std::size_t count) {
+    std::mt19937 chance(1);
+    std::string bytes(count, '\0');
+    for (char& byte : bytes) byte = static_cast<char>(chance());
+    return bytes;
+}
+
+std::string gzipped(const std::string& plain) {
+    std::string out;
+    GzipWriter gzip(2, [&](std::string_view bytes) { out += bytes; });
+    for (std::size_t at = 0; at < plain.size(); at += 100'001) {
+        gzip.write(std::string_view(plain).substr(at, 100'001));
+    }
+    gzip.finish();
+    return out;
+}
+
 class BackupPartsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(BackupPartsTest);
     CPPUNIT_TEST(paths_stay_inside);
@@ -71,6 +92,7 @@ class BackupPartsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(manifests_that_are_none);
     CPPUNIT_TEST(keeps_by_count_and_by_time);
     CPPUNIT_TEST(never_drops_the_newest_verified);
+    CPPUNIT_TEST(gunzip_reads_what_is_packed);
     CPPUNIT_TEST(the_cipher_gives_back_what_it_took);
     CPPUNIT_TEST(the_cipher_lets_nothing_be_changed);
     CPPUNIT_TEST(archives_come_back);
@@ -168,6 +190,28 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("k---"), kept(records, {}));
         records[0].verified_ms = 0;
         CPPUNIT_ASSERT_EQUAL(std::string("-k--"), kept(records, {}));
+    }
+
+    void gunzip_reads_what_is_packed() {
+        const TemporaryFolder folder;
+        const std::string text(3'000'000, 'x'), random = random_bytes(1'700'000);
+        // The third has both in each block: the random half must not keep the other from shrinking.
+        std::string mixed;
+        for (int i = 0; i < 4; ++i) {
+            mixed += text.substr(0, 256U << 10U) + random.substr(0, 256U << 10U);
+        }
+        const auto packed_size = [&](const std::string& plain) {
+            const std::string packed = gzipped(plain);
+            write_file(folder / "packed.gz", packed);
+            const auto unpacked = run({"gzip", "-dc", folder / "packed.gz"});
+            CPPUNIT_ASSERT_EQUAL(0, unpacked.exit);
+            CPPUNIT_ASSERT(plain == unpacked.out);
+            return packed.size();
+        };
+        CPPUNIT_ASSERT(packed_size(text) < text.size() / 100);
+        CPPUNIT_ASSERT(packed_size(random) < random.size() + random.size() / 1000);
+        CPPUNIT_ASSERT(packed_size(mixed) < mixed.size() * 51 / 100);
+        packed_size("few");
     }
 
     void the_cipher_gives_back_what_it_took() {
