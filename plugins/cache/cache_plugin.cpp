@@ -178,6 +178,7 @@ void CachePlugin::declare_stats(Routes& routes) {
          .pattern = "/api/cache/warm",
          .permission = Permission::write,
          .summary = "Fill the cache with the configured buckets and the latest programs",
+         .queries = "dry_run",
          .parameters = kWarmParameters,
          .answer_schema = kWarmedSchema},
         [this](const Request& request) {

@@ -56,7 +56,8 @@ protected:
             const std::string name = entry.path().filename().string();
             if (name.find_first_not_of("0123456789") != std::string::npos) continue;
             std::ifstream file(entry.path() / "cmdline");
-            const std::string line((std::istreambuf_iterator<char>(file)), {});
+            std::string line;
+            std::getline(file, line);  // nothing of one that ended meanwhile
             if (line.find(mark) != std::string::npos) found.push_back(std::stoi(name));
         }
         return found;

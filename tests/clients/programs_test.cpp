@@ -469,8 +469,7 @@ public:
         CPPUNIT_ASSERT_EQUAL_MESSAGE(put.body, 200, put.status);
         CPPUNIT_ASSERT_EQUAL(put.body, send("GET", target).body);
         const auto ran = [&] {
-            return object_of(send("GET", "/api/programs/" + id + "/executions").body)
-                ->getArray("items");
+            return got("/api/programs/" + id + "/executions")->getArray("items");
         };
         CPPUNIT_ASSERT(eventually([&] { return ran()->size() > 0; }));
         const long eid = ran()->getObject(0)->getValue<long>("execution_id");
@@ -575,9 +574,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(200, send("POST", "/api/plugins/programs/disable").status);
         CPPUNIT_ASSERT_EQUAL("503 plugin-disabled"s, outcome("GET", "/api/programs"));
         CPPUNIT_ASSERT_EQUAL(200, send("POST", "/api/plugins/programs/enable").status);
-        CPPUNIT_ASSERT_EQUAL(
-            "2"s,
-            text(object_of(send("GET", "/api/programs/" + id + "/stats").body), "total_runs"));
+        CPPUNIT_ASSERT_EQUAL("2"s, text(got("/api/programs/" + id + "/stats"), "total_runs"));
     }
 
     // Uploads, lists and deletes go on; what would run is refused, with the cause and the cure.

@@ -67,11 +67,12 @@ protected:
         CPPUNIT_ASSERT_EQUAL(fmt::format("/api/executions/{}", eid), answer.header("Location"));
         return eid;
     }
-    Object execution(long eid) const {
-        const Answer answer = send("GET", fmt::format("/api/executions/{}", eid));
+    Object got(const std::string& target) const {
+        const Answer answer = send("GET", target);
         CPPUNIT_ASSERT_EQUAL_MESSAGE(answer.body, 200, answer.status);
         return object_of(answer.body);
     }
+    Object execution(long eid) const { return got(fmt::format("/api/executions/{}", eid)); }
     bool reaches(long eid, const std::string& state) const {
         return eventually([&] { return text(execution(eid), "state") == state; });
     }
@@ -83,9 +84,7 @@ protected:
         return fmt::format("{} {} {} {}", text(object, "state"), text(object, "return_code"),
                            text(object, "signal"), text(object, "limit_hit"));
     }
-    Object isolation() const {
-        return object_of(send("GET", "/api/programs/languages").body)->getObject("isolation");
-    }
+    Object isolation() const { return got("/api/programs/languages")->getObject("isolation"); }
     std::string tier() const { return isolation()->getValue<std::string>("tier"); }
     bool is_available(const std::string& language) const {
         const auto all = object_of(send("GET", "/api/programs/languages").body);

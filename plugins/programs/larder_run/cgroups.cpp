@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <string_view>
 
@@ -123,8 +124,11 @@ void sweep_folder(const std::string& base) {
     if (folder == nullptr) return;
     while (const dirent* const entry = ::readdir(folder)) {
         const std::string_view name(entry->d_name);
-        // One that is in use cannot be removed.
-        if (name.starts_with(kPrefix)) ::rmdir((base + "/" + entry->d_name).c_str());
+        if (!name.starts_with(kPrefix)) continue;
+        // Another daemon's run may have made it a moment ago, and have nobody in it yet.
+        const auto maker = static_cast<pid_t>(number(name.substr(kPrefix.size())));
+        if (::kill(maker, 0) == 0 || errno == EPERM) continue;
+        ::rmdir((base + "/" + entry->d_name).c_str());  // fails where it is in use
     }
     ::closedir(folder);
 }

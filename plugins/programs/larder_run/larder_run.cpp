@@ -195,11 +195,14 @@ void limit(__rlimit_resource what, rlim_t value) {
 std::string bind_folder(const std::string& folder) {
     if (::unshare(CLONE_NEWNS) != 0) give_up("unshare");
     if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) give_up("mount /");
+    // It may be below /tmp itself: it is held by standing in it.
+    if (::chdir(folder.c_str()) != 0) give_up("chdir");
     if (::mount("none", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=64k,mode=0755") != 0) {
         give_up("mount /tmp");
     }
     if (::mkdir("/tmp/app", 0755) != 0) give_up("mkdir");
-    if (::mount(folder.c_str(), "/tmp/app", nullptr, MS_BIND, nullptr) != 0) give_up("bind");
+    if (::mount(".", "/tmp/app", nullptr, MS_BIND, nullptr) != 0) give_up("bind");
+    if (::chdir("/") != 0) give_up("chdir");
     return "/tmp/app";
 }
 
