@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "larder/error.hpp"
@@ -21,7 +22,7 @@ using storage::sqlite::Database;
 using storage::sqlite::Row;
 using storage::sqlite::Value;
 
-constexpr std::int64_t kIdempotencyMs = 24 * 3600 * 1000;
+constexpr std::int64_t kIdempotencyMs = 86'400'000;
 constexpr std::int64_t kRowsAtOnce = 5000;
 
 constexpr std::string_view kColumns =
@@ -290,8 +291,7 @@ ExecutionStats ExecutionRecords::stats(std::string_view program_id) {
                          });
         if (stats.runs == 0) return;
         const auto at = [&](double part) {
-            const auto index =
-                static_cast<std::int64_t>(part * static_cast<double>(stats.runs - 1) + 0.5);
+            const std::int64_t index = std::llround(part * static_cast<double>(stats.runs - 1));
             double seconds = 0;
             connection.query(fmt::format("SELECT execution_time {} ORDER BY execution_time LIMIT 1 "
                                          "OFFSET ?",

@@ -52,7 +52,7 @@ std::vector<std::string> environment_in(const Members& members) {
         std::string value = storage::json::unquoted(entry.value());
         check_argument(value, pointer);
         bytes += name.size() + value.size();
-        environment.push_back(name + "=" + value);
+        environment.push_back(fmt::format("{}={}", name, value));
     }
     if (environment.size() > kMostVariables || bytes > kMostVariableBytes) {
         throw invalid_field("/env", fmt::format("env has at most {} names and {} bytes",

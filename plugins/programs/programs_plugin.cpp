@@ -140,9 +140,8 @@ void ProgramsPlugin::give(std::string_view /*what*/, std::size_t most, WarmSink&
     auto records = store_->list({}, SIZE_MAX);
     const std::size_t count = std::min(most, records.size());
     std::partial_sort(records.begin(), records.begin() + static_cast<std::ptrdiff_t>(count),
-                      records.end(), [&](const Record& a, const Record& b) {
-                          return last_use(a) > last_use(b);
-                      });
+                      records.end(),
+                      [&](const Record& a, const Record& b) { return last_use(a) > last_use(b); });
     records.resize(count);
     for (const Record& record : records) sink.take(record.id, record_json(record));
 }

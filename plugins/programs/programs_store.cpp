@@ -348,7 +348,8 @@ void ProgramStore::remove(std::string_view id) {
     } catch (const Error& error) {
         // Failed: the next start knows whether it was removed. Not found: somebody else did it.
         const bool refused = error.code() != Errc::not_found && error.code() != Errc::io_failed;
-        if (moved && refused) ::rename(trash.c_str(), folder.c_str());
+        // Where that fails, too, the next start puts it back.
+        if (moved && refused) (void)::rename(trash.c_str(), folder.c_str());
         throw;
     }
     {

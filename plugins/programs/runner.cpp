@@ -30,7 +30,6 @@ constexpr off_t kMostLog = 1U << 20U;
 Runner::Runner(Host& host, ProgramStore& store, ExecutionRecords& records, const Sandbox& sandbox)
     : host_(host),
       store_(store),
-      records_(records),
       sandbox_(sandbox),
       begun_(host.metrics().counter("larder_programs_runs_total", "Runs that were begun.")),
       running_gauge_(host.metrics().gauge("larder_programs_running", "Runs under way.")),
@@ -336,7 +335,7 @@ std::string Runner::log_path(std::string_view program_id) const {
     return fmt::format("{}/logs/{}_exec.log", store_.folder(), program_id);
 }
 
-void Runner::remove_log(std::string_view program_id) noexcept {
+void Runner::remove_log(std::string_view program_id) {
     const std::scoped_lock lock(log_mutex_);
     const std::string path = log_path(program_id);
     ::unlink(path.c_str());
@@ -344,7 +343,7 @@ void Runner::remove_log(std::string_view program_id) noexcept {
 }
 
 // One line a run; a log that grew long goes on in a new one, and the one before is kept.
-void Runner::append_log(const Execution& execution) noexcept {
+void Runner::append_log(const Execution& execution) {
     const std::string ended = execution.return_code
                                   ? fmt::format("return code {}", *execution.return_code)
                               : execution.signal.empty() ? execution.error_message
@@ -371,8 +370,9 @@ void Runner::append_log(const Execution& execution) noexcept {
         return;
     }
     struct stat status {};
-    if (::fstat(file.get(), &status) == 0 && status.st_size > kMostLog) {
-        ::rename(path.c_str(), (path + ".1").c_str());
+    if (::fstat(file.get(), &status) != 0 || status.st_size <= kMostLog) return;
+    if (::rename(path.c_str(), (path + ".1").c_str()) != 0) {
+        host_.log().write(Level::warning, fmt::format("{} cannot be renamed, and grows on", path));
     }
 }
 

@@ -50,8 +50,8 @@ public:
     void drain();  // cancels all, waits until all are over [control]
     Recorder& recorder() noexcept { return *recorder_; }
     void hold(bool on);  // for snapshots: no row and no count is written meanwhile
-    void append_log(const Execution& execution) noexcept;
-    void remove_log(std::string_view program_id) noexcept;  // of one that is gone
+    void append_log(const Execution& execution);
+    void remove_log(std::string_view program_id);  // of one that is gone
     std::string log_path(std::string_view program_id) const;
 
 private:
@@ -75,7 +75,6 @@ private:
 
     Host& host_;
     ProgramStore& store_;
-    ExecutionRecords& records_;
     const Sandbox& sandbox_;
     Counter& begun_;
     Gauge &running_gauge_, &queued_gauge_;

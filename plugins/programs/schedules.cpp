@@ -18,14 +18,14 @@ using storage::json::invalid_field;
 using storage::json::quoted;
 
 constexpr std::size_t kMostCron = 200;
-constexpr std::int64_t kMostEvery = 366 * 86'400;
-constexpr std::uint64_t kMostCaughtUp = 100;  // runs that make up for times that passed
+constexpr std::int64_t kMostEvery = 31'622'400;  // seconds, 366 days
+constexpr std::uint64_t kMostCaughtUp = 100;     // runs that make up for times that passed
 
 std::string job_name(std::string_view id) { return fmt::format("run.{}", id); }
 
 std::string choice(const storage::json::Members& members, std::string_view name,
                    std::initializer_list<std::string_view> words) {
-    const std::string word = members.text(name, 10).value_or(std::string(*words.begin()));
+    std::string word = members.text(name, 10).value_or(std::string(*words.begin()));
     if (std::find(words.begin(), words.end(), word) != words.end()) return word;
     throw invalid_field(fmt::format("/{}", name),
                         fmt::format("{} is one of: {}", name, fmt::join(words, ", ")));
@@ -110,7 +110,7 @@ std::string Schedules::put(std::string_view id, const Schedule& schedule) {
     drop(id);
     try {
         add(before.id, schedule);
-        const std::string json = schedule.json();
+        std::string json = schedule.json();
         store_.edit(id, [&](Record& record) { record.schedule = json; });
         return json;
     } catch (const Error&) {

@@ -21,8 +21,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -30,6 +32,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "larder_run/cgroups.hpp"
@@ -216,6 +219,7 @@ void become(std::int64_t uid) {
 
 std::vector<char*> pointers(std::vector<std::string>& words) {
     std::vector<char*> pointers;
+    pointers.reserve(words.size() + 1);
     for (std::string& word : words) pointers.push_back(word.data());
     pointers.push_back(nullptr);
     return pointers;
@@ -477,7 +481,12 @@ std::optional<int> Supervisor::exit_code() const {
     }
     const std::size_t at = status_text_.find("\"exit-code\":");
     if (at == std::string::npos) return std::nullopt;
-    return std::atoi(status_text_.c_str() + at + 12);
+    const std::string_view digits = std::string_view(status_text_).substr(at + 12);
+    const std::size_t first = std::min(digits.find_first_not_of(' '), digits.size());
+    int code = 0;
+    const auto read = std::from_chars(digits.data() + first, digits.data() + digits.size(), code);
+    if (read.ec != std::errc()) return std::nullopt;
+    return code;
 }
 
 void Supervisor::end() {
@@ -535,8 +544,9 @@ int Supervisor::run() {
 int main() {
     using namespace larder::programs;
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-    ::signal(SIGPIPE, SIG_IGN);
-    ::signal(SIGXFSZ, SIG_DFL);
+    // It cannot fail for signals that there are.
+    (void)::signal(SIGPIPE, SIG_IGN);
+    (void)::signal(SIGXFSZ, SIG_DFL);
     ::umask(077);
     if (::chdir("/") != 0) return 1;
     ::close_range(protocol::kInputFd + 1, ~0U, 0);

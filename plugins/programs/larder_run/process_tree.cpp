@@ -74,7 +74,7 @@ TreeUse look_at_tree(pid_t root) {
         use.cpu_us += ticks_of(pid) * 1'000'000 / hertz;
         const std::string memory = read_file("/proc/" + std::to_string(pid) + "/statm");
         char* end = nullptr;
-        std::strtoull(memory.c_str(), &end, 10);
+        (void)std::strtoull(memory.c_str(), &end, 10);  // all of it: the second is what is held
         use.resident += std::strtoull(end, nullptr, 10) * page;
     }
     return use;

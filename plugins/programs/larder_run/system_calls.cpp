@@ -53,18 +53,20 @@ bool add_rules(scmp_filter_ctx filter, bool network) {
     const auto judge = [&](std::uint32_t action, int call, const scmp_arg_cmp& argument) {
         good = seccomp_rule_add(filter, action, call, 1, argument) == 0 && good;
     };
+    // The library's macros for conditions are C's.
+    const auto masked = [](unsigned number, std::uint64_t mask, std::uint64_t value) {
+        return scmp_arg_cmp{number, SCMP_CMP_MASKED_EQ, mask, value};
+    };
     for (std::uint64_t flag = 1; flag != 0 && flag <= kNewNamespace; flag <<= 1U) {
         if ((kNewNamespace & flag) == 0) continue;
-        judge(SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
+        judge(SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), masked(0, flag, flag));
     }
     for (const std::uint64_t request : {std::uint64_t{TIOCSTI}, std::uint64_t{TIOCLINUX}}) {
-        judge(SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl),
-              SCMP_A1(SCMP_CMP_MASKED_EQ, 0xFFFFFFFFU, request));
+        judge(SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), masked(1, 0xFFFFFFFFU, request));
     }
     // socket(2): all families above the last that is allowed, and those below it.
     const auto family = [&](scmp_compare how, std::uint64_t number) {
-        const scmp_arg_cmp argument = SCMP_A0(how, number);
-        judge(SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), argument);
+        judge(SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), scmp_arg_cmp{0, how, number, 0});
     };
     static_assert(AF_UNIX == 1 && AF_INET == 2 && AF_INET6 == 10 && AF_NETLINK == 16);
     family(SCMP_CMP_EQ, AF_UNSPEC);
@@ -83,7 +85,7 @@ bool add_rules(scmp_filter_ctx filter, bool network) {
 }  // namespace
 
 int make_filter(bool network) {
-    const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     if (filter == nullptr) return -1;
     const int fd = ::memfd_create("filter", MFD_CLOEXEC);
     const bool made = fd >= 0 && add_rules(filter, network) &&
