@@ -194,7 +194,10 @@ void EventBus::Core::publish(const Event& event) noexcept {
     if ((wanted_.load(std::memory_order_relaxed) & event_bit(event.kind)) == 0) return;
     static std::atomic<std::size_t> threads{0};
     thread_local const std::size_t mine = threads.fetch_add(1);
-    Lane& lane = lanes_[mine % kLanes];
+    // How plugins and alerts stand is told by several threads, and the last word must come last.
+    const bool in_order =
+        event.kind == EventKind::plugin_changed || event.kind == EventKind::alert_changed;
+    Lane& lane = lanes_[in_order ? 0 : mine % kLanes];
     try {
         const std::scoped_lock lock(lane.mutex);
         if (lane.block && !lane.block->add(event)) {

@@ -27,6 +27,7 @@ class EventBusTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(brings_facts_to_who_asked_for_their_kind);
     CPPUNIT_TEST(wants_nothing_that_nobody_asked_for);
     CPPUNIT_TEST(keeps_the_order_of_each_thread);
+    CPPUNIT_TEST(keeps_the_order_in_which_plugins_came_to_stand);
     CPPUNIT_TEST(completes_what_an_older_plugin_says);
     CPPUNIT_TEST(cuts_long_texts_between_characters);
     CPPUNIT_TEST(drops_and_counts_for_who_does_not_take);
@@ -112,6 +113,31 @@ public:
         const std::scoped_lock lock(mutex);
         CPPUNIT_ASSERT_EQUAL(0, out_of_order);
         CPPUNIT_ASSERT_EQUAL(kThreads * kFacts, count + static_cast<int>(dropped));
+    }
+
+    // Told by one thread after the other, as when a plugin is stopped by a thread of its own.
+    void keeps_the_order_in_which_plugins_came_to_stand() {
+        EventBus bus(log_);
+        bus.open("metrics");
+        std::string seen;
+        const auto ticket = bus.subscribe("metrics", event_bit(EventKind::plugin_changed),
+                                          [&](const EventBatch& batch) {
+                                              for (const Event* event : batch.events) {
+                                                  seen += event_as<PluginChanged>(*event)->state;
+                                              }
+                                          });
+        std::string told;
+        for (int i = 0; i < 20; ++i) {
+            const std::string state(1, static_cast<char>('a' + i));
+            told += state;
+            std::thread([&] {
+                PluginChanged fact;
+                fact.state = state;
+                bus.publish(fact);
+            }).join();
+        }
+        bus.close("metrics");
+        CPPUNIT_ASSERT_EQUAL(told, seen);
     }
 
     void completes_what_an_older_plugin_says() {
