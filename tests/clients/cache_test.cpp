@@ -246,10 +246,10 @@ public:
         CPPUNIT_ASSERT_EQUAL(201, send("PUT", "/api/kv/server_config/port",
                                        "Content-Type: application/json\r\n", "8080")
                                       .status);
-        const Answer uploaded = send(
-            "POST", "/api/programs", "Content-Type: multipart/form-data; boundary=XX\r\n",
-            "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.sh\"\r\n\r\n"
-            "echo\r\n--XX--\r\n");
+        const Answer uploaded =
+            send("POST", "/api/programs", "Content-Type: multipart/form-data; boundary=XX\r\n",
+                 "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.sh\"\r\n\r\n"
+                 "echo\r\n--XX--\r\n");
         CPPUNIT_ASSERT_EQUAL_MESSAGE(uploaded.body, 201, uploaded.status);
         const std::string id = uploaded.member("program_id");
         send("DELETE", "/api/cache?all=true");
@@ -257,8 +257,9 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string(R"({"warmed":2,"dry_run":true,"missing":[]})"), dry);
         CPPUNIT_ASSERT_EQUAL(404, send("GET", "/api/cache/server_config").status);
         CPPUNIT_ASSERT_EQUAL(400, send("POST", "/api/cache/warm?dry_run=perhaps").status);
-        const Ran told = run({DaemonProcess::larderctl(), "--url",
-                              fmt::format("http://127.0.0.1:{}", daemon_->port()), "cache", "warm"});
+        const Ran told =
+            run({DaemonProcess::larderctl(), "--url",
+                 fmt::format("http://127.0.0.1:{}", daemon_->port()), "cache", "warm"});
         CPPUNIT_ASSERT_EQUAL_MESSAGE(told.err, 0, told.exit);
         CPPUNIT_ASSERT_EQUAL(std::string("2 entries stored\n"), told.out);
         CPPUNIT_ASSERT_EQUAL(std::string(R"({"port":8080})"),

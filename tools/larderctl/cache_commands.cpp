@@ -73,7 +73,8 @@ int warm(Context& context) {
         "POST", is_dry ? "/api/cache/warm?dry_run=true" : "/api/cache/warm");
     if (context.json) return print_json(answer);
     const auto warmed = object_of(answer);
-    std::cout << text_of(warmed, "warmed") << (is_dry ? " entries to store" : " entries stored") << '\n';
+    std::cout << text_of(warmed, "warmed") << (is_dry ? " entries to store" : " entries stored")
+              << '\n';
     for (const auto& name : *warmed->getArray("missing")) {
         std::cout << "nothing from " << name.toString() << ": that plugin is off\n";
     }

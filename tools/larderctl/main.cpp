@@ -38,8 +38,8 @@ const std::vector<Command>& commands() {
     static const std::vector<Command> all = [] {
         std::vector<Command> made = daemon_commands();
         for (auto more : {storage_commands(), account_commands(), kv_commands(), file_commands(),
-                          backup_commands(), metrics_commands(), cache_commands(), program_commands(),
-                          support_commands(), offline_commands()}) {
+                          backup_commands(), metrics_commands(), cache_commands(),
+                          program_commands(), support_commands(), offline_commands()}) {
             made.insert(made.end(), more.begin(), more.end());
         }
         made.push_back({"completion",
