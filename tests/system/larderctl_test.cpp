@@ -55,7 +55,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(static_cast<int>(daemon_->pid()),
                              object_of(ctl({"--json", "status"}).out)->getValue<int>("pid"));
         const Ran health = ctl({"health"});
-        CPPUNIT_ASSERT_EQUAL(0, health.exit);
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(health.out + health.err, 0, health.exit);
         CPPUNIT_ASSERT(health.out.starts_with("ready\n"));
         CPPUNIT_ASSERT(has(ctl({"plugin", "list"}).out, "running"));
         const Ran shown = ctl({"plugin", "show", "kv"});
