@@ -133,12 +133,6 @@ void open_to_programs(const std::string& folder) {
     }
 }
 
-void sync_folder(const std::string& folder) {
-    const OwnedFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (fd.get() < 0) fail("open");
-    if (::fsync(fd.get()) != 0) fail("fsync");
-}
-
 void remove_tree(const std::string& folder) noexcept {
     std::error_code left;  // what stays is removed at the next start
     fs::remove_all(folder, left);

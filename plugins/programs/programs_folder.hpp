@@ -53,7 +53,6 @@ std::vector<FolderEntry> walk_folder(const std::string& folder, std::size_t most
 // elsewhere, and write into its data/. [control]
 void open_to_programs(const std::string& folder);
 
-void sync_folder(const std::string& folder);  // throws std::system_error
 void remove_tree(const std::string& folder) noexcept;
 
 // Error{no_space,"disk-full"} or Error{io_failed,"storage-failed"} for what the system said.

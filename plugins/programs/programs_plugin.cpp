@@ -11,6 +11,7 @@
 #include "larder/time.hpp"
 #include "programs_snapshot.hpp"
 #include "storage-kit/file_system.hpp"
+#include "storage-kit/timestamps.hpp"
 
 namespace larder::programs {
 
@@ -116,12 +117,9 @@ void ProgramsPlugin::measure(UsageSink& sink) {
 
 void ProgramsPlugin::clean(const CleanupRequest& request, CleanupSink& sink) {
     if (request.metrics_older_than_days < 0) return;
-    constexpr double kDayMs = 86'400'000;
-    const std::int64_t now = unix_now_ms();
-    const double age_ms =
-        std::min(request.metrics_older_than_days * kDayMs, static_cast<double>(now));
-    const std::uint64_t removed =
-        records_->remove_before(now - static_cast<std::int64_t>(age_ms), request.dry_run);
+    const std::int64_t before =
+        storage::days_before(unix_now_ms(), request.metrics_older_than_days);
+    const std::uint64_t removed = records_->remove_before(before, request.dry_run);
     // Rows of a database: the room they leave is its own.
     if (removed > 0) sink.removed("executions", fmt::format("{} records", removed), 0);
 }

@@ -132,7 +132,7 @@ void ProgramStore::reconcile() {
             remove_tree(entry.path());
         }
     }
-    sync_folder(folder_);
+    storage::FileSystem::real().sync_directory(folder_);
     for (const auto& [id, size] : sizes_) {
         if (exists(folder_of(id))) {
             // A folder that Larder made tells so by its metadata; another may be closed to
@@ -267,7 +267,7 @@ Record ProgramStore::publish(Record record, StagedFolder& staged, bool is_projec
                          [&](const auto& write) { write(record_json(record) + "\n"); });
         staged.sync();
         staged.rename(fmt::format("{}/.staging/{}", folder_, record.id));
-        sync_folder(folder_ + "/.staging");
+        storage::FileSystem::real().sync_directory(folder_ + "/.staging");
         check(documents_->commit_and_wait([&](Transaction& transaction) {
             transaction.set(record.id, record_json(record), 0, {});
         }));
@@ -289,7 +289,7 @@ Record ProgramStore::publish(Record record, StagedFolder& staged, bool is_projec
     try {
         staged.rename(folder_of(record.id));
         staged.keep();
-        sync_folder(folder_);
+        storage::FileSystem::real().sync_directory(folder_);
     } catch (const std::system_error& error) {
         staged.keep();  // the record stands; the next start finishes it
         throw disk_error(error);

@@ -15,6 +15,8 @@
 #include <charconv>
 #include <string_view>
 
+#include "larder_run/small_files.hpp"
+
 namespace larder::programs {
 namespace {
 
@@ -22,18 +24,6 @@ constexpr const char* kRoot = "/sys/fs/cgroup";
 constexpr std::string_view kPrefix = "larder-run-";
 // Of its own processes, bubblewrap's two are no part of what a program may have.
 constexpr std::uint64_t kSandboxProcesses = 2;
-
-std::string read_file(const std::string& path) {
-    std::string text;
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return text;
-    char block[4096];
-    for (ssize_t got = 0; (got = ::read(fd, block, sizeof block)) > 0;) {
-        text.append(block, static_cast<std::size_t>(got));
-    }
-    ::close(fd);
-    return text;
-}
 
 bool write_file(const std::string& path, std::string_view text) {
     const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);

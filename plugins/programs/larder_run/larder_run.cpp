@@ -40,6 +40,7 @@
 #include "larder_run/process_tree.hpp"
 #include "larder_run/run_request.hpp"
 #include "larder_run/sandbox_arguments.hpp"
+#include "larder_run/small_files.hpp"
 #include "larder_run/system_calls.hpp"
 #include "run_protocol.hpp"
 
@@ -80,15 +81,6 @@ int memory_file(const char* name, std::string_view bytes) {
     }
     ::lseek(fd, 0, SEEK_SET);
     return fd;
-}
-
-std::string read_all(int fd) {
-    std::string text;
-    char block[65536];
-    for (ssize_t got = 0; (got = ::read(fd, block, sizeof block)) > 0;) {
-        text.append(block, static_cast<std::size_t>(got));
-    }
-    return text;
 }
 
 struct Pipe {

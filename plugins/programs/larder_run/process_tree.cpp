@@ -12,20 +12,12 @@
 #include <string>
 #include <vector>
 
+#include "larder_run/small_files.hpp"
+
 namespace larder::programs {
 namespace {
 
 constexpr std::size_t kMostProcesses = 4096;
-
-std::string read_file(const std::string& path) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return {};
-    std::string text(4096, '\0');
-    const ssize_t got = ::read(fd, text.data(), text.size());
-    ::close(fd);
-    text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-    return text;
-}
 
 // The children that the threads of a process have.
 void add_children(pid_t pid, std::vector<pid_t>& found, std::uint64_t& tasks) {
