@@ -17,8 +17,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <limits>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "larder/error.hpp"
@@ -180,7 +182,7 @@ Connection::Connection(const std::string& path, Access access, const Options& op
     ::sqlite3_busy_timeout(handle_, static_cast<int>(options.busy_timeout.count()));
     number("PRAGMA schema_version");  // the first look at the file: it may be none of SQLite's
     if (writable) {
-        query("PRAGMA journal_mode=WAL", {}, [](const Row&) {});
+        use_log(options.busy_timeout);
         run(options.sync == Sync::full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
     } else {
         run("PRAGMA query_only=ON");
@@ -189,6 +191,23 @@ Connection::Connection(const std::string& path, Access access, const Options& op
 }
 
 Connection::~Connection() { prepared_.clear(); }  // before the session closes under them
+
+// Two that change a new file to WAL at once: SQLite lets one wait for the other's commit, but not
+// while both hold the file for reading, where it says busy at once. Asked again, it is WAL already.
+void Connection::use_log(std::chrono::milliseconds timeout) {
+    constexpr std::chrono::milliseconds kPause{5};
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    for (;;) {
+        try {
+            query("PRAGMA journal_mode=WAL", {}, [](const Row&) {});
+            return;
+        } catch (const Error&) {
+            if ((::sqlite3_errcode(handle_) & 0xFF) != SQLITE_BUSY) throw;
+            if (std::chrono::steady_clock::now() >= deadline) throw;
+        }
+        std::this_thread::sleep_for(kPause);
+    }
+}
 
 void Connection::fail(const std::string& doing) const {
     const int code = ::sqlite3_extended_errcode(handle_);

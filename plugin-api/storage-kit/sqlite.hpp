@@ -106,6 +106,7 @@ private:
     };
     class Use;
 
+    void use_log(std::chrono::milliseconds timeout);
     sqlite3_stmt* prepare(std::string_view sql);
     void bind(sqlite3_stmt* statement, std::initializer_list<Value> values) const;
     bool step(sqlite3_stmt* statement) const;  // true: a row

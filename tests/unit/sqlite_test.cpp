@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -48,6 +49,7 @@ class SqliteTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(is_in_wal_and_synced_as_asked);
     CPPUNIT_TEST(transactions_are_all_or_nothing);
     CPPUNIT_TEST(a_second_writer_is_told_busy);
+    CPPUNIT_TEST(two_that_open_a_new_file_wait_for_each_other);
     CPPUNIT_TEST(constraints_are_conflicts);
     CPPUNIT_TEST(a_full_disk_is_no_space);
     CPPUNIT_TEST(a_disk_too_full_to_open_is_no_space);
@@ -213,6 +215,30 @@ public:
             CPPUNIT_ASSERT_EQUAL(std::int64_t{0}, second.number("SELECT count(*) FROM t").value());
         });
         second.transaction([&] { second.run("INSERT INTO t VALUES(1)"); });
+    }
+
+    // As two plugins do that start at once, each with tables in one database.
+    void two_that_open_a_new_file_wait_for_each_other() {
+        for (int round = 0; round < 100; ++round) {
+            const std::string path = path_ + std::to_string(round);
+            std::atomic<int> waiting{2};
+            std::array<std::string, 2> refusals;
+            const auto open = [&](std::size_t which) {
+                const std::string table = which == 0 ? "a" : "b";
+                --waiting;
+                while (waiting > 0) std::this_thread::yield();
+                try {
+                    Database database(path, {}, {"CREATE TABLE " + table + "(i INTEGER)"});
+                } catch (const Error& error) {
+                    refusals.at(which) = error.internal();
+                }
+            };
+            std::thread other(open, 1);
+            open(0);
+            other.join();
+            CPPUNIT_ASSERT_EQUAL(std::string(), refusals[0]);
+            CPPUNIT_ASSERT_EQUAL(std::string(), refusals[1]);
+        }
     }
 
     void constraints_are_conflicts() {
