@@ -24,13 +24,13 @@ Recorder::~Recorder() {
 
 void Recorder::begin(const ExecutionRequest& request, Execution& execution, BeginDone done) {
     const std::scoped_lock lock(mutex_);
-    waiting_.push_back({&request, &execution, nullptr, std::move(done), {}, {}});
+    waiting_.push_back({&request, &execution, nullptr, std::move(done), {}, {}, {}});
     changed_.notify_all();
 }
 
-void Recorder::end(const Execution& execution, EndDone done) {
+void Recorder::end(const Execution& execution, std::function<void()> beside, EndDone done) {
     const std::scoped_lock lock(mutex_);
-    waiting_.push_back({nullptr, nullptr, &execution, {}, std::move(done), {}});
+    waiting_.push_back({nullptr, nullptr, &execution, {}, std::move(beside), std::move(done), {}});
     changed_.notify_all();
 }
 
@@ -63,6 +63,9 @@ Recorder::Standing Recorder::progress() {
 }
 
 void Recorder::write(std::vector<Job>& jobs) {
+    for (const Job& job : jobs) {
+        if (job.beside) job.beside();
+    }
     std::optional<Error> failed;
     try {
         records_.write([&](storage::sqlite::Connection& connection) {

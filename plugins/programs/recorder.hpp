@@ -33,9 +33,10 @@ public:
     Recorder& operator=(const Recorder&) = delete;
 
     // `done` is called once, when it is durable or refused. Both arguments must live till then.
-    // [any; done: recorder]
+    // `beside` is called before that: what it starts goes to the disk meanwhile.
+    // [any; beside, done: recorder]
     void begin(const ExecutionRequest& request, Execution& execution, BeginDone done);
-    void end(const Execution& execution, EndDone done);
+    void end(const Execution& execution, std::function<void()> beside, EndDone done);
     // Waits until nothing is under way, and keeps it so. [any]
     void hold(bool on);
     struct Standing {
@@ -50,6 +51,7 @@ private:
         Execution* begun;
         const Execution* ended;
         BeginDone begin_done;
+        std::function<void()> beside;
         EndDone end_done;
         Begun outcome;
     };

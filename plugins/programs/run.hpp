@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -23,6 +24,9 @@ public:
 
     const ExecutionRequest request;
     std::atomic<bool> cancel_wanted{false};
+    // A run's sandbox is made while its row is written; its program begins once that is durable.
+    enum class Standing : std::uint8_t { arriving = 1, recorded, refused };
+    std::atomic<Standing> standing{Standing::arriving};
 
     // ---- by the runner
 

@@ -15,6 +15,10 @@ namespace larder::programs::protocol {
 
 inline constexpr int kRequestFd = 0, kFramesFd = 1, kControlFd = 3, kInputFd = 4;
 
+// What is said over the control pipe. Its end means that, too: the daemon is gone.
+inline constexpr char kBegin = 'g';  // the program may; its sandbox is made meanwhile
+inline constexpr char kCancel = 'c';
+
 // A frame: its kind, the length of what follows (four bytes, least first), and that.
 enum class Frame : char {
     started = 's',    // the program's processes are about to begin; nothing in it

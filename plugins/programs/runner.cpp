@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <utility>
 
@@ -38,8 +39,7 @@ Runner::Runner(Host& host, ProgramStore& store, ExecutionRecords& records, const
       wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       recorder_(std::make_unique<Recorder>(records, host.log())) {
     epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.fd = wake_fd_;
+    event.events = EPOLLIN;  // without a process: it wakes
     if (epoll_ < 0 || wake_fd_ < 0 || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_fd_, &event) != 0) {
         throw Error(Errc::unavailable, "overloaded", "no descriptors to watch programs with");
     }
@@ -67,7 +67,8 @@ void Runner::wake() const noexcept {
 
 std::size_t Runner::most_at_once() const {
     auto most = static_cast<std::size_t>(host_.settings().integer("concurrency"));
-    if (most == 0) most = std::max(1U, std::thread::hardware_concurrency());
+    static const std::size_t processors = std::max(1U, std::thread::hardware_concurrency());
+    if (most == 0) most = processors;
     return sandbox_.tier() == Tier::reduced ? std::min(most, kMostReduced) : most;
 }
 
@@ -92,6 +93,11 @@ void Runner::submit(ExecutionRequest request, Begun begun) {
         ++submitted_;
     }
     auto run = std::make_shared<Run>(std::move(request));
+    {
+        const std::scoped_lock lock(mutex_);
+        queue_.push_back(run);
+    }
+    wake();
     recorder_->begin(run->request, run->record(),
                      [this, run, begun = std::move(begun)](const Recorder::Begun& outcome) {
                          RunPtr known = run;
@@ -100,9 +106,12 @@ void Runner::submit(ExecutionRequest request, Begun begun) {
                              const std::scoped_lock lock(mutex_);
                              if (is_new) {
                                  active_.emplace(outcome.id, run);
-                                 ready_.push_back(run);
                              } else {
-                                 --waiting_;
+                                 const auto queued = std::find(queue_.begin(), queue_.end(), run);
+                                 if (queued != queue_.end()) {
+                                     queue_.erase(queued);
+                                     --waiting_;
+                                 }
                                  --submitted_;
                                  const auto found = active_.find(outcome.id);
                                  known = found == active_.end() ? nullptr : found->second;
@@ -110,7 +119,8 @@ void Runner::submit(ExecutionRequest request, Begun begun) {
                              }
                          }
                          begun(outcome.refused, known, outcome.id);
-                         if (is_new) wake();
+                         run->standing = is_new ? Run::Standing::recorded : Run::Standing::refused;
+                         wake();
                      });
 }
 
@@ -168,28 +178,46 @@ void Runner::loop() {
             const std::scoped_lock lock(mutex_);
             if (ending_ && processes_.empty()) return;
         }
+        settle();
         stop_cancelled();
         start_ready();
         const int count = ::epoll_wait(epoll_, events.data(), events.size(), kHeartbeatMs);
         for (int i = 0; i < count; ++i) {
-            const int fd = events[static_cast<std::size_t>(i)].data.fd;
-            if (fd == wake_fd_) {
-                std::uint64_t times = 0;
-                [[maybe_unused]] const ssize_t got = ::read(wake_fd_, &times, sizeof times);
+            auto* const process =
+                static_cast<Process*>(events[static_cast<std::size_t>(i)].data.ptr);
+            if (process != nullptr) {
+                read(*process);
                 continue;
             }
-            const auto found = processes_.find(fd);
-            if (found == processes_.end()) continue;
-            bool is_over = false;
-            read(found->second, is_over);
-            if (!is_over) continue;
-            end(found->second);
-            processes_.erase(found);
+            std::uint64_t times = 0;
+            [[maybe_unused]] const ssize_t got = ::read(wake_fd_, &times, sizeof times);
         }
         if (std::chrono::steady_clock::now() < next_beat) continue;
         next_beat += std::chrono::milliseconds(kHeartbeatMs);
-        for (const auto& [fd, process] : processes_) process.run->heartbeat();
+        for (const auto& process : processes_) process->run->heartbeat();
     }
+}
+
+// What was recorded since may begin, what was refused ends; what is over and recorded goes.
+void Runner::settle() {
+    std::erase_if(processes_, [this](const auto& process) {
+        const Run::Standing standing = process->run->standing;
+        if (standing == Run::Standing::recorded && !process->may_begin) {
+            process->may_begin = true;
+            process->run->begin(unix_now_ms(), word_of(sandbox_.tier()));
+            if (sandbox_.tier() == Tier::bare) {
+                host_.log().write(
+                    Level::warning,
+                    fmt::format("execution {} of {} runs without isolation",
+                                process->run->record().id, process->run->request.program_id));
+            }
+            process->process.tell(protocol::kBegin);
+        }
+        if (standing == Run::Standing::refused) process->process.control = storage::OwnedFd();
+        if (!process->is_over || standing == Run::Standing::arriving) return false;
+        end(*process);
+        return true;
+    });
 }
 
 void Runner::stop_cancelled() {
@@ -198,10 +226,10 @@ void Runner::stop_cancelled() {
         const std::scoped_lock lock(mutex_);
         all = draining_;
     }
-    for (auto& [fd, process] : processes_) {
-        if (process.is_stopped || !(all || process.run->cancel_wanted)) continue;
-        process.is_stopped = true;
-        [[maybe_unused]] const ssize_t told = ::write(process.process.control.get(), "c", 1);
+    for (const auto& process : processes_) {
+        if (process->is_stopped || !(all || process->run->cancel_wanted)) continue;
+        process->is_stopped = true;
+        process->process.tell(protocol::kCancel);
     }
 }
 
@@ -215,15 +243,16 @@ void Runner::start_ready() {
         bool is_cancelled = false;
         {
             const std::scoped_lock lock(mutex_);
-            for (auto at = ready_.begin(); at != ready_.end(); ++at) {
+            for (auto at = queue_.begin(); at != queue_.end(); ++at) {
                 is_cancelled = draining_ || (*at)->cancel_wanted;
+                if (is_cancelled && (*at)->standing == Run::Standing::arriving) continue;
                 const auto running = static_cast<std::size_t>(
-                    std::count_if(processes_.begin(), processes_.end(), [&](const auto& entry) {
-                        return entry.second.run->request.program_id == (*at)->request.program_id;
+                    std::count_if(processes_.begin(), processes_.end(), [&](const auto& process) {
+                        return process->run->request.program_id == (*at)->request.program_id;
                     }));
                 if (!is_cancelled && (processes_.size() >= most || running >= most_each)) continue;
                 next = *at;
-                ready_.erase(at);
+                queue_.erase(at);
                 --waiting_;
                 break;
             }
@@ -240,75 +269,88 @@ void Runner::start_ready() {
     }
 }
 
-bool Runner::start(const RunPtr& run) {
+void Runner::start(const RunPtr& run) {
+    auto process = std::make_unique<Process>();
+    process->run = run;
     try {
-        run->begin(unix_now_ms(), word_of(sandbox_.tier()));
-        Process process{
-            run, sandbox_.start(run->request, store_.folder_of(run->request.program_id)), {}, {}};
-        const int fd = process.process.frames.get();
+        process->process = sandbox_.start(run->request, store_.folder_of(run->request.program_id));
+        const int fd = process->process.frames.get();
         ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
         epoll_event event{};
         event.events = EPOLLIN;
-        event.data.fd = fd;
+        event.data.ptr = process.get();
         if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) {
             throw Error(Errc::unavailable, "overloaded", "too many descriptors are open");
         }
         begun_.add();
-        if (sandbox_.tier() == Tier::bare) {
-            host_.log().write(Level::warning,
-                              fmt::format("execution {} of {} runs without isolation",
-                                          run->record().id, run->request.program_id));
-        }
-        processes_.emplace(fd, std::move(process));
-        return true;
     } catch (const Error& error) {
-        run->finish_without_run("failed", error.detail(), unix_now_ms());
-        record_end(run);
-        return false;
+        process->fault = error.detail();
+        process->is_over = true;
+        wake();
     }
+    processes_.push_back(std::move(process));
 }
 
-void Runner::read(Process& process, bool& is_over) {
+void Runner::read(Process& process) {
     char block[65536];
-    for (int round = 0; round < 16; ++round) {
+    for (int round = 0; round < 16 && !process.is_over; ++round) {
         const ssize_t got = ::read(process.process.frames.get(), block, sizeof block);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) {
-            is_over = errno != EAGAIN;
-            return;
-        }
+        if (got < 0 && errno == EAGAIN) return;
         const auto take = [&](protocol::Frame kind, std::string_view bytes) {
             if (kind == protocol::Frame::result) {
                 process.result = bytes;
+                process.is_over = true;  // all is given back already: its end need not be awaited
             } else {
                 process.run->take(kind, bytes);
             }
         };
-        if (got == 0 || !process.frames.push({block, static_cast<std::size_t>(got)}, take)) {
-            is_over = true;
-            return;
+        if (got <= 0 || !process.frames.push({block, static_cast<std::size_t>(got)}, take)) {
+            process.is_over = true;
         }
+    }
+    if (process.is_over) {
+        ::epoll_ctl(epoll_, EPOLL_CTL_DEL, process.process.frames.get(), nullptr);
     }
 }
 
 void Runner::end(Process& process) {
-    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, process.process.frames.get(), nullptr);
+    const RunPtr& run = process.run;
+    if (run->standing == Run::Standing::recorded) {
+        if (process.fault.empty()) {
+            run->finish(process.result, unix_now_ms());
+        } else {
+            run->finish_without_run("failed", process.fault, unix_now_ms());
+        }
+        record_end(run);
+    }
     process.process.control = storage::OwnedFd();  // should it still live: it ends by that
-    ::waitpid(process.process.pid, nullptr, 0);
-    process.run->finish(process.result, unix_now_ms());
-    record_end(process.run);
+    if (process.process.pid > 0) ::waitpid(process.process.pid, nullptr, 0);
 }
 
 // ---- after the end
 
+// The row and the program's counts are two files' matter, and synced side by side.
 void Runner::record_end(const RunPtr& run) {
-    recorder_->end(run->record(), [this, run](const std::optional<Error>& failed) {
-        if (failed) return conclude(run, failed);
-        append_log(run->record());
+    struct Both {
+        std::atomic<int> left{2};
+        std::optional<Error> failed;  // written by the recorder before it counts down
+    };
+    const auto both = std::make_shared<Both>();
+    const auto one_done = [this, run, both] {
+        if (--both->left == 0) conclude(run, both->failed);
+    };
+    const auto count = [this, run, one_done] {
         const Execution& record = run->record();
         store_.count_run(record.program_id, record.end_ms, record.execution_time,
-                         record.succeeded(), [this, run] { conclude(run, std::nullopt); });
-    });
+                         record.succeeded(), one_done);
+    };
+    recorder_->end(run->record(), count,
+                   [this, run, both, one_done](const std::optional<Error>& failed) {
+                       both->failed = failed;
+                       if (!failed) append_log(run->record());
+                       one_done();
+                   });
 }
 
 void Runner::conclude(const RunPtr& run, const std::optional<Error>& failed) {

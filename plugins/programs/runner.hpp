@@ -2,8 +2,9 @@
 // that watches all their processes. Each is recorded before it begins and before anybody is told of
 // its end.
 //
-//   submit → recorder: a row → queue → runner's thread: larder-run → its result → recorder: the row
-//   → the program's counts → who waits is answered
+//   submit → queue → runner's thread: larder-run makes the sandbox ─┐
+//          → recorder: a row ───────────────────────────────────────┴→ the program begins → its
+//   result → recorder: the row → the program's counts → who waits is answered
 #pragma once
 
 #include <condition_variable>
@@ -59,13 +60,14 @@ private:
         RunPtr run;
         RunProcess process;
         FrameReader frames;
-        std::string result;
-        bool is_stopped = false;
+        std::string result, fault;  // why it could not be started
+        bool may_begin = false, is_stopped = false, is_over = false;
     };
     void loop();
+    void settle();
     void start_ready();
-    bool start(const RunPtr& run);
-    void read(Process& process, bool& is_over);
+    void start(const RunPtr& run);
+    void read(Process& process);
     void end(Process& process);
     void record_end(const RunPtr& run);
     void conclude(const RunPtr& run, const std::optional<Error>& failed);
@@ -82,12 +84,12 @@ private:
     mutable std::mutex mutex_;  // guards what follows, up to the next one
     std::condition_variable idle_;
     std::map<std::int64_t, RunPtr> active_;
-    std::deque<RunPtr> ready_;
+    std::deque<RunPtr> queue_;   // perhaps not recorded yet
     std::size_t submitted_ = 0;  // not over yet
     std::size_t waiting_ = 0;    // of them, not begun yet
     bool draining_ = false, ending_ = false;
 
-    std::map<int, Process> processes_;  // by the descriptor of their frames; the thread's
+    std::vector<std::unique_ptr<Process>> processes_;  // the thread's
     int epoll_ = -1, wake_fd_ = -1;
     std::mutex log_mutex_;  // guards the log files
     std::unique_ptr<Recorder> recorder_;

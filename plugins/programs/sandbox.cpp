@@ -237,6 +237,11 @@ RunProcess Sandbox::start(const ExecutionRequest& request, const std::string& fo
     return spawn(items, request.input);
 }
 
+void RunProcess::tell(char what) const noexcept {
+    // One that ended already is not there to hear it.
+    [[maybe_unused]] const ssize_t told = ::write(control.get(), &what, 1);
+}
+
 RunProcess Sandbox::spawn(const std::string& items, std::string_view input) const {
     const OwnedFd request_fd = memory_file("request", items),
                   input_fd = memory_file("input", input);
@@ -297,6 +302,7 @@ Sandbox::Outcome Sandbox::try_command(const std::vector<std::string>& command, b
         if (tier_ == Tier::bare) append_item(items, "folder", "/");
         for (const std::string& word : command) append_item(items, "arg", word);
         const RunProcess process = spawn(items, {});
+        process.tell(protocol::kBegin);
         FrameReader frames;
         const auto take = [&](protocol::Frame kind, std::string_view bytes) {
             if (kind == protocol::Frame::out_first) outcome.out += bytes;

@@ -28,10 +28,12 @@ enum class Tier : std::uint8_t {
 };
 std::string_view word_of(Tier tier);
 
-// A larder-run under way. Its frames come by frames(); closing control() stops it.
+// A larder-run under way. Its frames come by `frames`; closing `control` stops it.
 struct RunProcess {
     pid_t pid = -1;
     storage::OwnedFd frames, control;
+
+    void tell(char what) const noexcept;  // protocol::kBegin or kCancel
 };
 
 struct Language {
@@ -51,7 +53,8 @@ public:
     // "interpreter-missing". [any]
     void demand(std::string_view language) const;
 
-    // Starts a run. Throws Error{unavailable, "sandbox-unavailable"}. [any]
+    // Makes the sandbox of a run, which begins when it is told. Throws Error{unavailable,
+    // "sandbox-unavailable"}. [any]
     RunProcess start(const ExecutionRequest& request, const std::string& folder) const;
 
     std::vector<Language> languages() const;  // asked again where the file is another [worker]

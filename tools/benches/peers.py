@@ -52,9 +52,10 @@ def running(arguments, port, **keywords):
 
 
 @contextlib.contextmanager
-def larderd(root: pathlib.Path, folder: pathlib.Path, *arguments):
+def larderd(root: pathlib.Path, folder: pathlib.Path, *arguments, under=()):
+    """`under`: words before the command, as `setpriv --reuid=65534` is."""
     process = subprocess.Popen(
-        [root / "build/release/bin/larderd", "--data-dir", folder / "data", "--listen",
+        [*under, root / "build/release/bin/larderd", "--data-dir", folder / "data", "--listen",
          "127.0.0.1:0", *arguments],
         stderr=subprocess.PIPE, text=True)
     try:

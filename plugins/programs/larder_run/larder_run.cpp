@@ -1,18 +1,9 @@
 // larder-run: runs one program in its sandbox, within its limits, and tells its daemon what came of
 // it. One thread, one run, one process of its own, so that the daemon's threads and memory have no
 // part in it. Not for use by hand: it is told what to do over descriptors (run_protocol.hpp).
-//
-//   Streams      frames to the daemon; the program's output on its way there
-//   child        what happens between fork and exec
-//   Supervisor   watches one run to its end
-//   main
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -36,12 +27,12 @@
 #include <vector>
 
 #include "larder_run/cgroups.hpp"
-#include "larder_run/kept_output.hpp"
+#include "larder_run/descriptors.hpp"
 #include "larder_run/process_tree.hpp"
 #include "larder_run/run_request.hpp"
-#include "larder_run/sandbox_arguments.hpp"
+#include "larder_run/sandboxed_child.hpp"
 #include "larder_run/small_files.hpp"
-#include "larder_run/system_calls.hpp"
+#include "larder_run/streams.hpp"
 #include "run_protocol.hpp"
 
 namespace larder::programs {
@@ -49,245 +40,15 @@ namespace {
 
 using protocol::Frame;
 
-constexpr const char* kBubblewrap = "/usr/bin/bwrap";
-// One line: programs that ask who they are get an answer.
-constexpr std::string_view kPasswd = "sandbox:x:1000:1000::/work:/bin/sh\n";
 constexpr std::int64_t kGlanceMs = 25;  // between looks at what is used, without a cgroup
 constexpr std::int64_t kCgroupGlanceMs = 100;
-constexpr std::int64_t kLiveMs = 50;  // in which so much live output may pass
-constexpr std::size_t kLiveBytes = 64U << 10U;
 constexpr std::uint64_t kMostDataEntries = 20'000;
-// Of the processes in the sandbox, bubblewrap's first is no part of what a program may have. With a
-// control group its limit, which tells that it was met, comes first.
-constexpr std::uint64_t kSandboxProcesses = 1, kBehindCgroup = 16;
-constexpr rlim_t kDescriptors = 1024;
 
 std::int64_t now_us() {
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec * 1'000'000 + now.tv_nsec / 1000;
 }
-
-int memory_file(const char* name, std::string_view bytes) {
-    const int fd = ::memfd_create(name, MFD_CLOEXEC);
-    if (fd < 0) return -1;
-    for (std::size_t at = 0; at < bytes.size();) {
-        const ssize_t wrote = ::write(fd, bytes.data() + at, bytes.size() - at);
-        if (wrote <= 0) {
-            ::close(fd);
-            return -1;
-        }
-        at += static_cast<std::size_t>(wrote);
-    }
-    ::lseek(fd, 0, SEEK_SET);
-    return fd;
-}
-
-struct Pipe {
-    int read_end = -1, write_end = -1;
-    bool open() {
-        int ends[2];
-        if (::pipe2(ends, O_CLOEXEC) != 0) return false;
-        read_end = ends[0];
-        write_end = ends[1];
-        return true;
-    }
-};
-
-void close_fd(int& fd) {
-    if (fd >= 0) ::close(fd);
-    fd = -1;
-}
-
-// ---- Streams
-
-// Frames that wait for the daemon to take them. Never in the way of the run: what is kept is
-// bounded, and live output is left out while there is much of it.
-class Frames {
-public:
-    void add(Frame kind, std::string_view bytes) { protocol::append_frame(waiting_, kind, bytes); }
-    bool is_empty() const noexcept { return waiting_.empty(); }
-    std::size_t size() const noexcept { return waiting_.size(); }
-
-    // False: nobody reads any more.
-    bool flush() {
-        while (!waiting_.empty()) {
-            const ssize_t wrote = ::write(protocol::kFramesFd, waiting_.data(), waiting_.size());
-            if (wrote < 0 && errno == EINTR) continue;
-            if (wrote < 0) return errno == EAGAIN;
-            waiting_.erase(0, static_cast<std::size_t>(wrote));
-        }
-        return true;
-    }
-
-private:
-    std::string waiting_;
-};
-
-class Stream {
-public:
-    Stream(std::uint64_t most, Frame first, Frame live, Frame last)
-        : kept_(most), first_(first), live_(live), last_(last) {}
-
-    Pipe pipe;
-
-    // Reads what is there; false at the end.
-    bool pump(Frames& frames, std::int64_t now_ms) {
-        char block[65536];
-        const ssize_t got = ::read(pipe.read_end, block, sizeof block);
-        if (got < 0) return errno == EAGAIN || errno == EINTR;
-        if (got == 0) return false;
-        const std::string_view bytes(block, static_cast<std::size_t>(got));
-        if (beginning_.size() < kBeginning) beginning_ += bytes.substr(0, kBeginning);
-        const std::size_t first = kept_.take(bytes);
-        if (first > 0) frames.add(first_, bytes.substr(0, first));
-        const std::string_view rest = bytes.substr(first);
-        if (now_ms - live_since_ >= kLiveMs) {
-            live_since_ = now_ms;
-            live_bytes_ = 0;
-        }
-        if (!rest.empty() && live_bytes_ < kLiveBytes && frames.size() < kLiveBytes) {
-            live_bytes_ += rest.size();
-            const std::uint64_t offset = kept_.total() - rest.size();
-            std::string live;
-            for (unsigned shift = 0; shift < 64; shift += 8) {
-                live += static_cast<char>((offset >> shift) & 0xFFU);
-            }
-            frames.add(live_, live.append(rest));
-        }
-        return true;
-    }
-    void finish(Frames& frames) const {
-        if (!kept_.tail().empty()) frames.add(last_, kept_.tail());
-    }
-    std::uint64_t total() const noexcept { return kept_.total(); }
-    const std::string& beginning() const noexcept { return beginning_; }
-
-private:
-    static constexpr std::size_t kBeginning = 1000;  // of what a failed set-up said
-    KeptOutput kept_;
-    const Frame first_, live_, last_;
-    std::string beginning_;
-    std::int64_t live_since_ = 0;
-    std::size_t live_bytes_ = 0;
-};
-
-// ---- child
-
-[[noreturn]] void give_up(const char* doing) {
-    const std::string text = std::string("larder-run: ") + doing + ": " + strerror(errno) + "\n";
-    [[maybe_unused]] const ssize_t said = ::write(2, text.data(), text.size());
-    ::_exit(127);
-}
-
-void limit(__rlimit_resource what, rlim_t value) {
-    const rlimit both{value, value};
-    if (::setrlimit(what, &both) != 0) give_up("setrlimit");
-}
-
-// A program's folder may stand where another user cannot reach it. So it is bound to a place that
-// all can, in mounts that nobody else sees. Returns that place.
-std::string bind_folder(const std::string& folder) {
-    if (::unshare(CLONE_NEWNS) != 0) give_up("unshare");
-    if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) give_up("mount /");
-    // It may be below /tmp itself: it is held by standing in it.
-    if (::chdir(folder.c_str()) != 0) give_up("chdir");
-    if (::mount("none", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=64k,mode=0755") != 0) {
-        give_up("mount /tmp");
-    }
-    if (::mkdir("/tmp/app", 0755) != 0) give_up("mkdir");
-    if (::mount(".", "/tmp/app", nullptr, MS_BIND, nullptr) != 0) give_up("bind");
-    if (::chdir("/") != 0) give_up("chdir");
-    return "/tmp/app";
-}
-
-void become(std::int64_t uid) {
-    const auto id = static_cast<uid_t>(uid);
-    if (::setgroups(0, nullptr) != 0 || ::setresgid(id, id, id) != 0 ||
-        ::setresuid(id, id, id) != 0) {
-        give_up("setresuid");
-    }
-}
-
-std::vector<char*> pointers(std::vector<std::string>& words) {
-    std::vector<char*> pointers;
-    pointers.reserve(words.size() + 1);
-    for (std::string& word : words) pointers.push_back(word.data());
-    pointers.push_back(nullptr);
-    return pointers;
-}
-
-// Lays a descriptor at its place, without the flag that would close it.
-void lay(int from, int to) {
-    if (from < 0) return;
-    if (from == to) {
-        ::fcntl(from, F_SETFD, 0);
-    } else if (::dup2(from, to) < 0) {
-        give_up("dup2");
-    }
-}
-
-struct ChildFiles {
-    int out, err, status;
-};
-
-[[noreturn]] void run_child(const RunRequest& request, const RunCgroup* cgroup,
-                            const ChildFiles& files) {
-    // Above all places that are laid below, so that none is overwritten before its time.
-    const auto high = [](int fd) { return fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, 64); };
-    const int input = high(protocol::kInputFd), out = high(files.out), err = high(files.err);
-    const int status = high(files.status);
-    lay(input, 0);
-    lay(out, 1);
-    lay(err, 2);
-    if (cgroup != nullptr && !cgroup->enter()) give_up("cgroup.procs");
-    limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_NOFILE, kDescriptors);
-    limit(RLIMIT_FSIZE, request.data_quota);
-    // Of each process; the sum of them is watched from outside.
-    limit(RLIMIT_CPU, static_cast<rlim_t>(request.cpu_ms / 1000 + 2));
-
-    if (request.isolation == "none") {
-        if (request.address_space > 0) limit(RLIMIT_AS, request.address_space);
-        ::setsid();
-        if (::chdir(request.folder.c_str()) != 0) give_up("chdir");
-        std::vector<std::string> words = request.command, environment = request.environment;
-        environment.insert(environment.begin(),
-                           {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/tmp"});
-        ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-        ::execve(words.front().c_str(), pointers(words).data(), pointers(environment).data());
-        give_up(words.front().c_str());
-    }
-
-    const int filter = high(make_filter(request.network));
-    if (filter < 0) give_up("seccomp");
-    std::string folder = request.folder;
-    if (request.uid >= 0) {
-        if (!folder.empty()) folder = bind_folder(folder);
-        become(request.uid);
-    }
-    std::string arguments;
-    for (const std::string& word : sandbox_arguments(request, folder)) {
-        arguments.append(word).append(1, '\0');
-    }
-    const int words_fd = high(memory_file("arguments", arguments));
-    const int passwd = high(memory_file("passwd", kPasswd)), empty = high(memory_file("empty", {}));
-    ::close_range(3, 63, CLOSE_RANGE_UNSHARE);
-    lay(words_fd, kArgumentsFd);
-    lay(filter, kFilterFd);
-    lay(status, kStatusFd);
-    lay(passwd, kPasswdFd);
-    if (!request.folder.empty() && request.has_metadata) lay(empty, kEmptyFd);
-    // bubblewrap's own environment can be read in the sandbox.
-    std::vector<std::string> words{"bwrap", "--args", "9", "--"}, environment{"PATH=/usr/bin:/bin"};
-    const std::vector<std::string> command = limited_command(
-        request, request.processes + (cgroup != nullptr ? kBehindCgroup : kSandboxProcesses));
-    words.insert(words.end(), command.begin(), command.end());
-    ::execve(kBubblewrap, pointers(words).data(), pointers(environment).data());
-    give_up(kBubblewrap);
-}
-
-// ---- Supervisor
 
 class Supervisor {
 public:
@@ -308,7 +69,7 @@ private:
     Frames frames_;
     Stream out_{request_.output, Frame::out_first, Frame::out_live, Frame::out_last};
     Stream err_{request_.output, Frame::err_first, Frame::err_live, Frame::err_last};
-    Pipe status_;
+    Pipe status_, begin_;
     std::string status_text_;
     std::unique_ptr<RunCgroup> cgroup_;
     pid_t child_ = -1;
@@ -336,7 +97,7 @@ bool Supervisor::begin() {
         if (request_.sweep) RunCgroup::sweep();
         cgroup_ = RunCgroup::make(request_);
     }
-    if (!out_.pipe.open() || !err_.pipe.open() || !status_.open()) {
+    if (!out_.pipe.open() || !err_.pipe.open() || !status_.open() || !begin_.open()) {
         fault_ = std::string("pipe: ") + strerror(errno);
         return false;
     }
@@ -349,11 +110,12 @@ bool Supervisor::begin() {
     }
     if (child_ == 0) {
         run_child(request_, cgroup_.get(),
-                  {out_.pipe.write_end, err_.pipe.write_end, status_.write_end});
+                  {out_.pipe.write_end, err_.pipe.write_end, status_.write_end, begin_.read_end});
     }
     close_fd(out_.pipe.write_end);
     close_fd(err_.pipe.write_end);
     close_fd(status_.write_end);
+    close_fd(begin_.read_end);
     child_fd_ = static_cast<int>(::syscall(SYS_pidfd_open, child_, 0));
     if (child_fd_ < 0) {
         fault_ = std::string("pidfd_open: ") + strerror(errno);
@@ -368,9 +130,14 @@ bool Supervisor::begin() {
 }
 
 void Supervisor::hear_control() {
-    char block[64];
-    const ssize_t got = ::read(protocol::kControlFd, block, sizeof block);
+    char what = 0;
+    const ssize_t got = ::read(protocol::kControlFd, &what, 1);
     if (got < 0) return;
+    if (got == 1 && what == protocol::kBegin) {
+        began_us_ = now_us();  // the wait was not the program's
+        if (::write(begin_.write_end, &what, 1) != 1) stop("cancelled");
+        return;
+    }
     cancelled_ = true;
     orphaned_ = got == 0;
     stop("cancelled");
@@ -416,10 +183,10 @@ void Supervisor::glance(std::int64_t now_ms) {
 }
 
 void Supervisor::watch() {
-    const std::int64_t wall_end_ms = began_us_ / 1000 + request_.wall_ms;
     std::int64_t drain_end_ms = 0;  // after the end, what is in the pipes has so long to come
     for (;;) {
         const std::int64_t now_ms = now_us() / 1000;
+        const std::int64_t wall_end_ms = began_us_ / 1000 + request_.wall_ms;
         if (!ended_) {
             if (now_ms >= wall_end_ms) stop("wall");
             glance(now_ms);

@@ -3,13 +3,18 @@
 namespace larder::programs {
 namespace {
 
+constexpr const char* kLimiter = "/larder-limit";  // in the sandbox, where it is not below /usr
+
+// /usr is in the sandbox as it is.
+bool is_installed(const std::string& limiter) { return limiter.starts_with("/usr/"); }
+
 void add(std::vector<std::string>& words, std::initializer_list<const char*> more) {
     words.insert(words.end(), more.begin(), more.end());
 }
 
 }  // namespace
 
-std::vector<std::string> sandbox_arguments(const RunRequest& request, const std::string& folder) {
+std::vector<std::string> sandbox_arguments(const RunRequest& request, const HostPlaces& places) {
     const std::string passwd = std::to_string(kPasswdFd), empty = std::to_string(kEmptyFd);
     std::vector<std::string> words;
     add(words, {"--unshare-all", "--unshare-user"});
@@ -35,35 +40,37 @@ std::vector<std::string> sandbox_arguments(const RunRequest& request, const std:
             add(words, {"--ro-bind-try", file, file});
         }
     }
-    words.insert(words.end(), {"--perms", "0444", "--ro-bind-data", passwd, "/etc/passwd"});
+    // A file of the root, which is read-only in the end: a mount of its own costs more.
+    words.insert(words.end(), {"--perms", "0444", "--file", passwd, "/etc/passwd"});
+    if (!is_installed(places.limiter)) {
+        words.insert(words.end(), {"--ro-bind", places.limiter, kLimiter});
+    }
     if (request.proc) add(words, {"--proc", "/proc"});
     add(words, {"--dev", "/dev", "--perms", "1777", "--size", kSharedMemory, "--tmpfs", "/dev/shm",
                 "--remount-ro", "/dev"});
     add(words, {"--perms", "1777", "--size", kTemporary, "--tmpfs", "/tmp"});
     add(words, {"--perms", "0700", "--size", kTemporary, "--tmpfs", "/work"});
-    if (!folder.empty()) {
-        words.insert(words.end(), {"--ro-bind", folder, "/app"});
+    if (!places.folder.empty()) {
+        words.insert(words.end(), {"--ro-bind", places.folder, "/app"});
         if (request.has_metadata) {
             words.insert(words.end(),
                          {"--perms", "0444", "--ro-bind-data", empty, "/app/.metadata.json"});
         }
         if (request.has_data) {
-            words.insert(words.end(), {"--bind", folder + "/data", "/app/data"});
+            words.insert(words.end(), {"--bind", places.folder + "/data", "/app/data"});
         }
         add(words, {"--chdir", "/app"});
     }
-    add(words, {"--remount-ro", "/", "--seccomp", "10", "--json-status-fd", "11"});
+    add(words,
+        {"--remount-ro", "/", "--seccomp", "10", "--json-status-fd", "11", "--block-fd", "14"});
     return words;
 }
 
-std::vector<std::string> limited_command(const RunRequest& request, std::uint64_t most_tasks) {
-    const std::string most = std::to_string(most_tasks);
-    std::vector<std::string> words{"/usr/bin/prlimit", "--nproc=" + most + ":" + most};
-    if (request.address_space > 0) {
-        const std::string bytes = std::to_string(request.address_space);
-        words.push_back("--as=" + bytes + ":" + bytes);
-    }
-    words.emplace_back("--");
+std::vector<std::string> limited_command(const RunRequest& request, const std::string& limiter,
+                                         std::uint64_t most_tasks) {
+    std::vector<std::string> words{is_installed(limiter) ? limiter : kLimiter,
+                                   std::to_string(most_tasks),
+                                   std::to_string(request.address_space)};
     words.insert(words.end(), request.command.begin(), request.command.end());
     return words;
 }

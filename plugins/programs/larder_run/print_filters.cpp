@@ -1,17 +1,17 @@
-#include "larder_run/system_calls.hpp"
+// Run by the build, not by larder-run: prints the filters of system_calls.hpp as C++. They are the
+// same for each run, and to make one takes longer than the rest of what larder-run does.
 
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
 #include <initializer_list>
 
-namespace larder::programs {
 namespace {
 
 constexpr const char* kForbidden[] = {
@@ -82,18 +82,33 @@ bool add_rules(scmp_filter_ctx filter, bool network) {
     return good;
 }
 
-}  // namespace
-
-int make_filter(bool network) {
+bool print_filter(const char* name, bool network) {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-    if (filter == nullptr) return -1;
-    const int fd = ::memfd_create("filter", MFD_CLOEXEC);
-    const bool made = fd >= 0 && add_rules(filter, network) &&
-                      seccomp_export_bpf(filter, fd) == 0 && ::lseek(fd, 0, SEEK_SET) == 0;
+    std::FILE* const file = std::tmpfile();
+    if (filter == nullptr || file == nullptr || !add_rules(filter, network) ||
+        seccomp_export_bpf(filter, ::fileno(file)) != 0) {
+        return false;
+    }
     seccomp_release(filter);
-    if (made) return fd;
-    if (fd >= 0) ::close(fd);
-    return -1;
+    std::rewind(file);
+    std::printf("constexpr unsigned char %s[] = {", name);
+    for (int byte = 0; (byte = std::fgetc(file)) != EOF;) std::printf("%d,", byte);
+    std::printf("};\n");
+    return std::fclose(file) == 0;
 }
 
-}  // namespace larder::programs
+}  // namespace
+
+int main() {
+    std::printf(
+        "#include \"larder_run/system_calls.hpp\"\n"
+        "namespace larder::programs {\nnamespace {\n");
+    if (!print_filter("kWithoutNetwork", false) || !print_filter("kWithNetwork", true)) return 1;
+    std::printf(
+        "}\nstd::string_view system_call_filter(bool network) {\n"
+        "    if (network) return {reinterpret_cast<const char*>(kWithNetwork), sizeof "
+        "kWithNetwork};\n"
+        "    return {reinterpret_cast<const char*>(kWithoutNetwork), sizeof kWithoutNetwork};\n"
+        "}\n}\n");
+    return 0;
+}
