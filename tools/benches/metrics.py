@@ -78,24 +78,25 @@ def get(port: int, target: str) -> dict:
         return json.load(answer)
 
 
-def ingested(port: int, ready: list, seconds: float) -> float:
-    """Records over HTTP by four clients, until the last of them is in the database."""
-    sent, begin = [], time.monotonic()
-    clients = [threading.Thread(target=send, args=(
-        port, ready, lambda _: time.monotonic() - begin > seconds, sent)) for _ in range(4)]
-    for client in clients:
-        client.start()
-    for client in clients:
-        client.join()
-    get(port, "/api/metrics/performance?limit=1")  # writes what waits
-    return sum(sent) / (time.monotonic() - begin)
+def ingested(root: pathlib.Path, ready: list, seconds: float) -> float:
+    """Records over HTTP by four clients, until the last of them is in the database: a new one, as the peer's is."""
+    with peers.scratch(root) as folder, peers.larderd(root, folder) as (_, port):
+        sent, begin = [], time.monotonic()
+        clients = [threading.Thread(target=send, args=(
+            port, ready, lambda _: time.monotonic() - begin > seconds, sent)) for _ in range(4)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        get(port, "/api/metrics/performance?limit=1")  # writes what waits
+        return sum(sent) / (time.monotonic() - begin)
 
 
 def ingestion(root: pathlib.Path, options) -> None:
-    with peers.scratch(root) as folder, peers.larderd(root, folder) as (_, port):
+    with peers.scratch(root) as folder:
         ready = bodies()
         report(f"performance records, {BATCH:,} at once", "/s", interleaved(options.rounds, {
-            "larderd": lambda: ingested(port, ready, options.seconds),
+            "larderd": lambda: ingested(root, ready, options.seconds),
             "bare SQLite": lambda: bare_inserts(folder, options.seconds)}), {"bare SQLite": 0.8})
 
 
