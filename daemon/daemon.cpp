@@ -480,15 +480,22 @@ void Daemon::reload_by_signal(const std::function<void()>& over) noexcept {
     auto reload_here = [this, over, pass = own_.gate.enter()] {
         try {
             reload();
+            remember_reload({});
         } catch (const std::exception& error) {
-            log_->write(Level::error,
-                        fmt::format("not reloaded, nothing has changed: {}", error.what()));
+            const auto what = fmt::format("not reloaded, nothing has changed: {}", error.what());
+            log_->write(Level::error, what);
+            remember_reload(what);
         }
         over();
     };
     if (workers_->post_beside(std::move(reload_here))) return;
     log_->write(Level::error, "not reloaded: too many reloads are under way");
     over();
+}
+
+void Daemon::remember_reload(std::string failure) {
+    const std::scoped_lock lock(mutex_);
+    reload_failure_ = std::move(failure);
 }
 
 void Daemon::complain(const std::string& text) { log_->write(Level::error, text); }

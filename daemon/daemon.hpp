@@ -64,7 +64,8 @@ public:
     // Reads the sources anew and applies what may change while running, all or nothing. Throws
     // config::ConfigError, Error: then nothing has changed. [worker]
     config::Changes reload();
-    // On a worker; what came of it is logged. `over` is called when it has ended. [control]
+    // On a worker; what came of it is logged, and a failure is part of condition() until one
+    // succeeds. `over` is called when it has ended. [control]
     void reload_by_signal(const std::function<void()>& over) noexcept;
     // Drains and stops. False when a plugin or a request hangs: then nothing of this may be
     // destroyed, and the process is to end as it is. [control]
@@ -86,6 +87,7 @@ private:
     void make_supervisor();
     void make_own_files();
     void apply(const config::Changes& changes);
+    void remember_reload(std::string failure);  // empty: it succeeded
     std::shared_ptr<const config::Section> section_anew(const std::string& plugin);
     void open_data_directory();
     void open_logs(bool background);
@@ -114,6 +116,7 @@ private:
     std::mutex reload_mutex_;  // one reload at a time
     mutable std::mutex mutex_;
     config::Configuration configuration_;  // guarded by mutex_
+    std::string reload_failure_;           // of the last by a signal; likewise
     mutable std::mutex publish_mutex_;
     std::shared_ptr<const routing::RouteTable> table_;  // guarded by publish_mutex_
     std::shared_ptr<const access::Access> access_;      // likewise

@@ -75,7 +75,11 @@ system::Condition Daemon::condition() const {
     supervisor_->with_each_power(kProgress, [&](const std::string& /*plugin*/, void* power) {
         static_cast<Progress*>(power)->tell(sink);
     });
-    return {plugin_host::summary_of(supervisor_->status()), std::move(sink.pulses)};
+    std::string status = plugin_host::summary_of(supervisor_->status());
+    const std::scoped_lock lock(mutex_);
+    // Whoever sent the signal got no answer.
+    if (!reload_failure_.empty()) status += "; " + reload_failure_;
+    return {std::move(status), std::move(sink.pulses)};
 }
 
 void Daemon::look_at_quotas() {

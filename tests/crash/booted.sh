@@ -61,32 +61,21 @@ await "restarts of one that is stopped" 1 property NRestarts
 await "after the watchdog" active systemctl is-active larder.service
 told "what was stored" "$(curl -s -m 10 127.0.0.1:8080/api/kv/booted/a)"
 
-# A sandbox, under all that confines the service.
-mkdir -p /var/lib/larder/program
-echo 'print("in a sandbox")' >/var/lib/larder/program/main.py
-chown -R larder:larder /var/lib/larder/program
-cat >/usr/local/bin/sandbox <<'END'
-#!/bin/sh
-bwrap --unshare-all --unshare-user --disable-userns --die-with-parent --new-session --uid 1000 --gid 1000 \
-    --hostname sandbox --cap-drop ALL --clearenv --setenv PATH /usr/bin:/bin \
-    --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64 \
-    --proc /proc --dev /dev --perms 1777 --size 1048576 --tmpfs /dev/shm --remount-ro /dev --tmpfs /tmp \
-    --ro-bind /var/lib/larder/program /app --chdir /app --remount-ro / \
-    -- /usr/bin/prlimit --nproc=64:64 -- /usr/bin/python3 -B /app/main.py >/var/lib/larder/program/said 2>&1
-group=$(sed -n 's/^0:://p' /proc/self/cgroup)
-for tree in /sys/fs/cgroup /sys/fs/cgroup/unified; do
-    [ -d "$tree$group" ] && mkdir "$tree$group/run" && echo "a control group of its own" >>/var/lib/larder/program/said
-done
-exit 0
-END
-chmod 755 /usr/local/bin/sandbox
-sed -e 's|^ExecStart=.*|ExecStart=/usr/local/bin/sandbox|; s|^Type=.*|Type=oneshot|' \
-    -e '/^WatchdogSec/d; /^Restart/d; /^NotifyAccess/d; /^ExecReload/d; /^RuntimeDirectory/d' \
-    /usr/lib/systemd/system/larder.service >/run/systemd/system/boxed.service
-systemctl daemon-reload
-systemctl start boxed.service
-told "sandbox" "$(tr '\n' ',' </var/lib/larder/program/said)"
+# Programs, under all that confines the service.
+execute() {  # FILE TEXT: the answer of a run, a member a line
+    local id
+    printf '%s\n' "$2" >"/var/tmp/$1"
+    id=$(curl -s -m 10 -F "file=@/var/tmp/$1" 127.0.0.1:8080/api/programs | member program_id)
+    curl -s -m 60 -X POST "127.0.0.1:8080/api/programs/$id/execute"
+}
+member() { python3 -c 'import json, sys; print(json.load(sys.stdin).get(sys.argv[1]))' "$1"; }
+execute main.py 'print("in a sandbox")' >/var/tmp/run
+told "a program" "$(member stdout </var/tmp/run | head -n 1), $(member state </var/tmp/run)"
+told "isolation" "$(member isolation </var/tmp/run)"
+told "memory is bounded" "$(execute hog.py 'x = bytearray(700 << 20)
+for i in range(0, len(x), 4096): x[i] = 1' | member limit_hit)"
+told "the daemon's files" "$(execute spy.py 'import os; print(os.path.exists("/var/lib/larder"))' | member stdout | head -n 1)"
+told "children" "$(pgrep -c -P "$(property MainPID)")"
 
 systemctl stop larder.socket larder.service
 told "stopped with" "$(property Result)"
-rm -rf /var/lib/larder/program

@@ -233,7 +233,8 @@ BOOTED = {
     "stored": "201", "answered": "many", "refused": "0", "reload": "0", "after the reload": "active",
     "restarts of one that gets on": "0", "restarts of one that is stopped": "1",
     "after the watchdog": "active", "what was stored": "1",
-    "sandbox": "in a sandbox,a control group of its own,", "stopped with": "success",
+    "a program": "in a sandbox, succeeded", "isolation": "full", "memory is bounded": "memory",
+    "the daemon's files": "False", "children": "0", "stopped with": "success",
 }
 
 
@@ -246,7 +247,7 @@ def boot(root):
     except Failed as error:
         print(f"  SKIPPED: what is booted: {error}")
         return
-    root.apt("install", "systemd-sysv", "dbus", "curl", "bubblewrap", "python3-minimal")
+    root.apt("install", "systemd-sysv", "dbus", "curl", "bubblewrap", "python3-minimal", "procps")
     shutil.copy(HERE.parent / "booted.sh", root.path / "usr/local/bin/booted")
     unit = root.path / "etc/systemd/system/booted.service"
     unit.write_text("[Unit]\nAfter=larder.service\n[Service]\nExecStart=/bin/bash /usr/local/bin/booted\n"

@@ -100,6 +100,11 @@ public:
         CPPUNIT_ASSERT(daemon.wait_for_log("daemon.log_level is now debug"));
         reload("nonsense", first);  // which ends as well
         CPPUNIT_ASSERT(daemon.wait_for_log("not reloaded"));
+        const auto told = [&] { return manager_->find("STATUS=serving", "not reloaded", first); };
+        CPPUNIT_ASSERT(eventually([&] { return told() < manager_->lines().size(); }));
+        const std::size_t failed = told();
+        reload("info", failed);
+        CPPUNIT_ASSERT(eventually([&] { return manager_->has("STATUS=serving", "", failed + 1); }));
         CPPUNIT_ASSERT_EQUAL(0, daemon.stop());
     }
 
