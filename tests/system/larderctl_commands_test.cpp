@@ -3,22 +3,15 @@
 #include <fmt/format.h>
 
 #include <memory>
-#include <regex>
-#include <sstream>
 
 #include "support/command.hpp"
 #include "support/daemon_process.hpp"
+#include "support/larderctl_help.hpp"
 #include "support/suite.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace larder::test {
 namespace {
-
-struct Known {
-    std::vector<std::string> name;       // "kv", "get"
-    std::vector<std::string> arguments;  // "BUCKET", "[FILE]"
-    std::string text() const { return name.size() > 1 ? name[0] + " " + name[1] : name[0]; }
-};
 
 class LarderctlCommandsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(LarderctlCommandsTest);
@@ -32,21 +25,13 @@ public:
     void setUp() override {
         const Ran help = run({DaemonProcess::larderctl(), "--help"});
         CPPUNIT_ASSERT_EQUAL(0, help.exit);
-        static const std::regex line(R"(^  ([a-z-]+(?: [a-z-]+)?)((?: [^ ]+)*?) {2,}\S.*$|)"
-                                     R"(^  ([a-z-]+(?: [a-z-]+)?)((?: \S+)*)  *[A-Z].*$)");
-        std::istringstream text(help.out);
-        for (std::string one; std::getline(text, one) && one != "options:";) {
-            std::smatch found;
-            if (!std::regex_match(one, found, line)) continue;
-            const bool first = found[1].matched;
-            known_.push_back({words_of(found[first ? 1 : 3]), words_of(found[first ? 2 : 4])});
-        }
+        known_ = commands_of(help.out);
         CPPUNIT_ASSERT_MESSAGE(help.out, known_.size() > 40);
         write_file(folder_ / "file.json", R"({"a":1})");
     }
 
     void each_tells_its_options() {
-        for (const Known& command : known_) {
+        for (const KnownCommand& command : known_) {
             const Ran told = ctl(with(command.name, {"--help"}));
             CPPUNIT_ASSERT_EQUAL_MESSAGE(command.text(), 0, told.exit);
             CPPUNIT_ASSERT_MESSAGE(command.text(),
@@ -55,7 +40,7 @@ public:
     }
 
     void each_refuses_wrong_words() {
-        for (const Known& command : known_) {
+        for (const KnownCommand& command : known_) {
             const Ran option = ctl(with(command.name, {"--no-such-option"}));
             CPPUNIT_ASSERT_EQUAL_MESSAGE(command.text(), 2, option.exit);
             CPPUNIT_ASSERT_MESSAGE(option.err, has(option.err, "--no-such-option"));
@@ -69,7 +54,7 @@ public:
     }
 
     void each_says_when_nobody_answers() {
-        for (const Known& command : known_) {
+        for (const KnownCommand& command : known_) {
             const Ran ran = ctl(with(command.name, fitting(command)));
             CPPUNIT_ASSERT_MESSAGE(command.text() + ": " + ran.err, ran.exit < 5);
             if (ran.exit == 3) {
@@ -83,7 +68,7 @@ public:
 
     void each_ends_well_on_an_empty_daemon() {
         DaemonProcess daemon({folder_ / "data", {}, {}, {}, true, true, {}});
-        for (const Known& command : known_) {
+        for (const KnownCommand& command : known_) {
             if (command.text() == "kv watch") continue;  // waits for what never comes
             const Ran ran = ctl(with(command.name, fitting(command)));
             const std::string what =
@@ -106,19 +91,13 @@ private:
     static bool has(const std::string& text, std::string_view part) {
         return text.find(part) != std::string::npos;
     }
-    static std::vector<std::string> words_of(const std::string& text) {
-        std::istringstream stream(text);
-        std::vector<std::string> words;
-        for (std::string word; stream >> word;) words.push_back(word);
-        return words;
-    }
     static std::vector<std::string> with(std::vector<std::string> words,
                                          const std::vector<std::string>& more) {
         words.insert(words.end(), more.begin(), more.end());
         return words;
     }
     // A word for each argument that must be there.
-    std::vector<std::string> fitting(const Known& command) const {
+    std::vector<std::string> fitting(const KnownCommand& command) const {
         std::vector<std::string> words;
         for (const auto& argument : command.arguments) {
             if (argument.starts_with('[')) continue;
@@ -143,7 +122,7 @@ private:
     }
 
     TemporaryFolder folder_;
-    std::vector<Known> known_;
+    std::vector<KnownCommand> known_;
 };
 
 LARDER_TEST_SUITE(LarderctlCommandsTest);

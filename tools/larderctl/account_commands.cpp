@@ -201,8 +201,9 @@ int token_create(Context& context) {
     if (context.json) return print_json(answer);
     const auto made = object_of(answer);
     // The secret alone on standard output, so that it can be piped to where it is kept.
-    std::cerr << printable(fmt::format("token {} ({}); its secret is shown this once:\n",
-                                       text_of(made, "name"), text_of(made, "id")));
+    std::cerr << printable(fmt::format("token {} ({}); its secret is shown this once:",
+                                       text_of(made, "name"), text_of(made, "id")))
+              << '\n';
     std::cout << text_of(made, "secret") << '\n';
     return kOk;
 }

@@ -172,10 +172,12 @@ int restore(Context& context) {
             return kOk;
         }
         const std::string changes = member_of(plan, "changes");
-        for (json::Walk walk(changes); walk.next();) {
+        bool any = false;
+        for (json::Walk walk(changes); walk.next(); any = true) {
             std::cout << fmt::format("{:<8} {}\n", member_of(walk.value(), "change"),
                                      printable(member_of(walk.value(), "path")));
         }
+        if (!any) std::cout << "nothing would change\n";
         return kOk;
     }
     const std::string begun =
