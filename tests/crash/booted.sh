@@ -75,7 +75,8 @@ told "a program" "$(member stdout </var/tmp/run), $(member state </var/tmp/run)"
 [ -e /sys/fs/cgroup/cgroup.controllers ] && wanted=full || wanted=reduced
 told "isolation" "$([ "$(member isolation </var/tmp/run)" = $wanted ] && echo "as it should be")"
 told "memory is bounded" "$(execute hog.py 'x = bytearray(700 << 20)
-for i in range(0, len(x), 4096): x[i] = 1' | member state)"
+for i in range(0, len(x), 4096): x[i] = 1' | member limit_hit)"
+told "processes are bounded" "$(execute many.sh 'for i in $(seq 200); do sleep 2 & done 2>/dev/null; wait' | member limit_hit)"
 told "the daemon's files" "$(execute spy.py 'import os; print(os.path.exists("/var/lib/larder"))' | member stdout)"
 told "children" "$(pgrep -c -P "$(property MainPID)")"
 

@@ -235,7 +235,7 @@ BOOTED = {
     "stored": "201", "answered": "many", "refused": "0", "reload": "0", "after the reload": "active",
     "restarts of one that gets on": "0", "restarts of one that is stopped": "1",
     "after the watchdog": "active", "what was stored": "1",
-    "a program": "in a sandbox, succeeded", "isolation": "as it should be", "memory is bounded": "failed",
+    "a program": "in a sandbox, succeeded", "isolation": "as it should be", "memory is bounded": "memory", "processes are bounded": "pids",
     "the daemon's files": "False", "children": "0", "stopped with": "success",
 }
 
