@@ -2,10 +2,14 @@
 // goes where it printed it, and its exit code is the command's.
 #include <fmt/format.h>
 
+#include <array>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <sstream>
+#include <stdexcept>
+#include <streambuf>
 
 #include "answers.hpp"
 #include "command.hpp"
@@ -16,7 +20,7 @@
 namespace larder::ctl {
 namespace {
 
-using storage::json::quoted;
+namespace json = storage::json;
 
 constexpr const char* kBoundary = "larderctl-7f3a9c51e0b24d68";
 
@@ -28,27 +32,66 @@ std::string contents_of(const std::string& file) {
     return {std::istreambuf_iterator<char>(bytes), {}};
 }
 
+// A form with one file in it, read as it is sent.
+class FormBody : public std::streambuf {
+public:
+    FormBody(std::string before, std::istream& file, std::string after)
+        : parts_{std::move(before), std::move(after)}, file_(file) {
+        take(parts_[0].data(), parts_[0].size());
+    }
+
+private:
+    int_type underflow() override {
+        if (at_end_) return traits_type::eof();
+        file_.read(block_.data(), static_cast<std::streamsize>(block_.size()));
+        take(block_.data(), static_cast<std::size_t>(file_.gcount()));
+        if (gptr() == egptr()) {
+            at_end_ = true;
+            take(parts_[1].data(), parts_[1].size());
+        }
+        return traits_type::to_int_type(*gptr());
+    }
+    void take(char* data, std::size_t size) { setg(data, data, data + size); }
+
+    std::array<std::string, 2> parts_;
+    std::istream& file_;
+    std::array<char, 65536> block_{};
+    bool at_end_ = false;
+};
+
 int upload(Context& context) {
     const std::string& file = context.words.arguments[0];
     std::string name = file.substr(file.rfind('/') + 1);
     for (char& c : name) {
         if (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 0x20) c = '_';
     }
-    std::string form;
+    std::error_code fault;
+    const std::uint64_t size = std::filesystem::file_size(file, fault);
+    std::ifstream bytes(file, std::ios::binary);
+    if (fault || !bytes) throw LocalError(fmt::format("{} cannot be read", file));
+    std::string before;
     if (const auto project = context.words.value("--name")) {
-        form += fmt::format(
+        before += fmt::format(
             "--{}\r\nContent-Disposition: form-data; name=\"project_name\"\r\n\r\n{}\r\n",
             kBoundary, *project);
     }
-    form += fmt::format(
+    before += fmt::format(
         "--{}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{}\"\r\n\r\n", kBoundary,
         name);
-    form += contents_of(file) + fmt::format("\r\n--{}--\r\n", kBoundary);
-    std::istringstream bytes(form);
-    const Answer answer = context.client().upload(
-        "POST", "/api/programs", bytes, form.size(),
-        {{"Content-Type", fmt::format("multipart/form-data; boundary={}", kBoundary)}},
-        [](std::string_view) {});
+    const std::string after = fmt::format("\r\n--{}--\r\n", kBoundary);
+    const std::uint64_t all = before.size() + size + after.size();
+    FormBody body(std::move(before), bytes, after);
+    std::istream form(&body);
+    Progress progress(name, all);
+    Answer answer;
+    try {
+        answer = context.client().upload(
+            "POST", "/api/programs", form, all,
+            {{"Content-Type", fmt::format("multipart/form-data; boundary={}", kBoundary)}},
+            [&](std::string_view block) { progress.add(block.size()); });
+    } catch (const std::runtime_error& error) {
+        throw LocalError(fmt::format("{}: {}", file, error.what()));
+    }
     if (context.json) return print_json(answer);
     const auto record = object_in(answer.body);
     std::cout << text_of(record, "program_id") << '\n';
@@ -63,7 +106,7 @@ int run(Context& context) {
     std::string body = R"({"args":[)";
     for (std::size_t i = 1; i < words.size(); ++i) {
         if (i > 1) body += ',';
-        body += quoted(words[i]);
+        body += json::quoted(words[i]);
     }
     body += ']';
     if (const auto timeout = context.words.value("--timeout")) {
@@ -76,7 +119,7 @@ int run(Context& context) {
         const std::string bytes = *input == "-"
                                       ? std::string(std::istreambuf_iterator<char>(std::cin), {})
                                       : contents_of(*input);
-        body += fmt::format(R"(,"stdin":{})", quoted(bytes));
+        body += fmt::format(R"(,"stdin":{})", json::quoted(bytes));
     }
     body += '}';
     // A run may last longer than a client waits for an answer: it is begun, then watched.
@@ -154,10 +197,10 @@ int schedule(Context& context) {
     if (every && every->find_first_not_of("0123456789") != std::string::npos) {
         throw UsageError("--every is a number of seconds");
     }
-    std::string body = cron ? fmt::format(R"({{"cron":{})", quoted(*cron))
+    std::string body = cron ? fmt::format(R"({{"cron":{})", json::quoted(*cron))
                             : fmt::format(R"({{"every":{})", *every);
     if (const auto args = words.value("--args"))
-        body += fmt::format(R"(,"args":{})", quoted(*args));
+        body += fmt::format(R"(,"args":{})", json::quoted(*args));
     return print_json(client.demand("PUT", target, body + "}"));
 }
 
