@@ -148,6 +148,13 @@ void Daemon::make_facilities() {
                               facilities_->reports.hand_over();
                               failures_->hand_over();
                           }});
+    facilities_->add_job({"plugins", "every 60s", false, {}, [this](JobRun&) {
+                              // Not on a worker that a start may itself wait for. Where there is
+                              // none beside, the next minute has one.
+                              (void)workers_->post_beside([this, pass = own_.gate.enter()] {
+                                  if (pass) supervisor_->start_again();
+                              });
+                          }});
     facilities_->add_job({"storage", "every 1h", false, {}, [this](JobRun&) { look_at_quotas(); }});
     facilities_->add_job(
         {"accounts", "every 5m", false, {}, [this](JobRun&) { accounts_->keep_last_uses(); }});

@@ -79,6 +79,7 @@ void Lifecycle::enter(State state, std::string reason) {
     standing_.state = state;
     standing_.reason = std::move(reason);
     standing_.since_ms = unix_now_ms();
+    standing_.passing = state == State::failed && threw_passing_;
     tell();
 }
 
@@ -266,10 +267,12 @@ std::string Lifecycle::guarded(std::string_view call, const std::function<void()
         const std::scoped_lock lock(mutex_);
         call_ = call;
     }
+    threw_passing_ = false;
     try {
         body();
         return {};
     } catch (const Error& error) {
+        threw_passing_ = error.code() == Errc::no_space || error.code() == Errc::unavailable;
         if (!error.internal().empty()) owner_->log->write(Level::error, error.internal());
         return error.detail();
     } catch (const std::exception& error) {

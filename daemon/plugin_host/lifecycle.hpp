@@ -41,6 +41,7 @@ struct Standing {
     std::string reason;
     std::int64_t since_ms = 0;  // Unix time
     bool stuck = false;         // a call into it never returned; it is out until a restart
+    bool passing = false;  // it failed to start for what may pass: a full disk, a busy database
 };
 
 // What of the daemon a plugin's life needs. All outlive it.
@@ -123,6 +124,7 @@ private:
     std::unique_ptr<PluginHost> host_;
     Plugin* plugin_ = nullptr;
     std::vector<std::shared_ptr<routing::Endpoint>> declared_;
+    bool threw_passing_ = false;  // the last call that threw
 
     mutable std::mutex mutex_;  // guards all below
     std::condition_variable changed_;

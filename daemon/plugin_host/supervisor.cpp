@@ -214,6 +214,24 @@ void Supervisor::act(std::string_view name, Action action) {
     }
 }
 
+void Supervisor::start_again() {
+    for (const auto& entry : plugins_) {
+        const std::scoped_lock lock(entry->walk);
+        const Standing standing = entry->life->standing();
+        if (stopping_ || standing.stuck || standing.state != State::failed || !standing.passing ||
+            !enabled(entry->life->name())) {
+            continue;
+        }
+        try {
+            start(*entry);
+        } catch (const std::exception& error) {
+            // How it stands is shown already; what is wrong with its section is not.
+            hooks_.log_for(entry->life->name())
+                .write(Level::warning, fmt::format("not started again: {}", error.what()));
+        }
+    }
+}
+
 void Supervisor::start(Entry& entry) {
     // Drained, but held by another plugin's lease: it has to come to its end first.
     if (entry.life->is_alive()) stop(entry, "it is being restarted");

@@ -105,6 +105,10 @@ public:
     // call it from WorkerPool::post_beside. [worker]
     void act(std::string_view name, Action action);
 
+    // Starts what is to run and failed to start for a reason that may have passed. How as act().
+    // [worker]
+    void start_again();
+
     std::vector<PluginStatus> status() const;  // [any]
     // Of each plugin that serves and has it. [any]
     std::vector<LeasedPower> lease_powers(std::string_view id) const;

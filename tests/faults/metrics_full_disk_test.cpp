@@ -19,6 +19,7 @@ class MetricsFullDiskTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(degrade_goes_on_and_records_later);
     CPPUNIT_TEST(block_refuses_what_cannot_be_recorded);
     CPPUNIT_TEST(counts_wait_for_room);
+    CPPUNIT_TEST(starts_again_when_there_is_room);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -72,6 +73,28 @@ public:
         CPPUNIT_ASSERT(eventually([&] { return health_count() == 21; }));
     }
 
+    void starts_again_when_there_is_room() {
+        if (!begin("degrade")) return;
+        CPPUNIT_ASSERT_EQUAL(0, daemon_->stop());
+        // Nothing of its own is there yet: it cannot make it.
+        std::filesystem::remove_all(disk_->path() + "/data/programs");
+        disk_->fill();
+        start("degrade");
+        const auto state = [&] {
+            return object_of(ask("GET", "/api/plugins/metrics").body)
+                ->getValue<std::string>("state");
+        };
+        CPPUNIT_ASSERT_EQUAL(std::string("failed"), state());
+        CPPUNIT_ASSERT_EQUAL(202, ask("POST", "/api/scheduler/jobs/larderd.plugins/run").status);
+        CPPUNIT_ASSERT(daemon_->wait_for_log("not started again: plugin metrics"));
+        disk_->clear();
+        CPPUNIT_ASSERT(eventually([&] {
+            ask("POST", "/api/scheduler/jobs/larderd.plugins/run");
+            return state() == "running";
+        }));
+        CPPUNIT_ASSERT_EQUAL(200, act());
+    }
+
     void tearDown() override {
         daemon_.reset();
         disk_.reset();
@@ -85,12 +108,15 @@ private:
                       << std::flush;
             return false;
         }
+        start(on_failure);
+        return true;
+    }
+    void start(const std::string& on_failure) {
         DaemonOptions options;
         options.data_directory = disk_->path() + "/data";
         options.environment = {{"LARDER_METRICS_AUDIT_ON_FAILURE", on_failure},
                                {"LARDER_DAEMON_ACCESS_LOG", "false"}};
         daemon_ = std::make_unique<DaemonProcess>(std::move(options));
-        return true;
     }
 
     Answer ask(std::string_view method, const std::string& target) const {
