@@ -22,10 +22,6 @@ namespace {
 
 using storage::FileSystem;
 
-constexpr mode_t kMode = 0640;
-constexpr std::uint64_t kFlushBytes = 8U << 20U;  // handed to the disk while more comes
-constexpr std::size_t kBlock = 256U << 10U;
-
 [[noreturn]] void fail(const char* call, const std::string& path, int error = errno) {
     throw std::system_error(error, std::generic_category(), std::string(call) + " " + path);
 }
@@ -35,20 +31,6 @@ using Inode = std::pair<dev_t, ino_t>;
 Inode inode_of(const struct stat& status) { return {status.st_dev, status.st_ino}; }
 
 }  // namespace
-
-Error disk_error(const std::system_error& error) {
-    if (storage::is_out_of_descriptors(error)) {
-        return Error(Errc::unavailable, "overloaded", "too many files are open")
-            .with_header("Retry-After", "1")
-            .because(error.what());
-    }
-    if (storage::is_no_space(error)) {
-        return Error(Errc::no_space, "disk-full", "the disk is full: nothing was stored")
-            .because(error.what());
-    }
-    return Error(Errc::io_failed, "storage-failed", "the disk failed: the file is not stored")
-        .because(error.what());
-}
 
 // ---- syncing the folder
 
@@ -87,66 +69,7 @@ void SharedSync::sync() {
     }
 }
 
-// ---- staged files
-
-StagedFile::StagedFile(std::string path, bool fresh) : path_(std::move(path)) {
-    const int how = fresh ? O_CREAT | O_EXCL : 0;
-    fd_ = storage::OwnedFd(::open(path_.c_str(), O_RDWR | O_CLOEXEC | how, kMode));
-    if (fd_.get() < 0) fail("open", path_);
-    struct stat status {};
-    if (::fstat(fd_.get(), &status) != 0) fail("fstat", path_);
-    size_ = flushed_ = static_cast<std::uint64_t>(status.st_size);
-}
-
-void StagedFile::append(std::string_view bytes) {
-    while (!bytes.empty()) {
-        const ssize_t n =
-            ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(size_));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) fail("write", path_);
-        if (n == 0) fail("write", path_, EIO);
-        size_ += static_cast<std::uint64_t>(n);
-        bytes.remove_prefix(static_cast<std::size_t>(n));
-    }
-    if (size_ - flushed_ < kFlushBytes) return;
-    // Only a beginning: what it could not write, sync() reports.
-    ::sync_file_range(fd_.get(), static_cast<off_t>(flushed_), static_cast<off_t>(size_ - flushed_),
-                      SYNC_FILE_RANGE_WRITE);
-    flushed_ = size_;
-}
-
-void StagedFile::cut_to(std::uint64_t size) {
-    while (::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) {
-        if (errno != EINTR) fail("ftruncate", path_);
-    }
-    size_ = size;
-    flushed_ = std::min(flushed_, size);
-}
-
-void StagedFile::sync() {
-    if (::fdatasync(fd_.get()) != 0) fail("fdatasync", path_);
-}
-
-std::string StagedFile::beginning(std::size_t most) const {
-    std::string bytes(static_cast<std::size_t>(std::min<std::uint64_t>(most, size_)), '\0');
-    const ssize_t n = ::pread(fd_.get(), bytes.data(), bytes.size(), 0);
-    if (n < 0) fail("read", path_);
-    bytes.resize(static_cast<std::size_t>(n));
-    return bytes;
-}
-
-void StagedFile::read_from(std::uint64_t offset,
-                           const std::function<void(std::string_view)>& take) const {
-    std::string block(kBlock, '\0');
-    while (offset < size_) {
-        const ssize_t n =
-            ::pread(fd_.get(), block.data(), block.size(), static_cast<off_t>(offset));
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) fail("read", path_, n == 0 ? EIO : errno);
-        take(std::string_view(block).substr(0, static_cast<std::size_t>(n)));
-        offset += static_cast<std::uint64_t>(n);
-    }
-}
+// ---- staged names
 
 StagedName::~StagedName() {
     if (!path_.empty()) ::unlink(path_.c_str());  // what stays is found at the next start

@@ -14,9 +14,14 @@
 
 #include "larder/error.hpp"
 #include "larder/http.hpp"
+#include "storage-kit/disk_error.hpp"
 #include "storage-kit/safe_name.hpp"
+#include "storage-kit/staged_file.hpp"
 
 namespace larder::files {
+
+using storage::disk_error;
+using storage::StagedFile;
 
 // A folder that many threads want synced: one sync serves all who asked before it began. After one
 // that failed nothing is synced any more: what it should have kept may be lost.
@@ -33,28 +38,6 @@ private:
     std::condition_variable ended_;
     std::uint64_t begun_ = 0, done_ = 0;  // syncs; guarded by mutex_, as all below
     bool running_ = false, failed_ = false;
-};
-
-// An open file that grows at its end, under a temporary name of its own.
-class StagedFile {
-public:
-    // Opens what stands there, or makes it where `fresh`. Throws std::system_error.
-    StagedFile(std::string path, bool fresh);
-
-    const std::string& path() const noexcept { return path_; }
-    std::uint64_t size() const noexcept { return size_; }
-    // All of these throw std::system_error.
-    void append(std::string_view bytes);
-    void cut_to(std::uint64_t size);
-    void sync();
-    std::string beginning(std::size_t most) const;
-    // Calls take() with what stands from `offset` to the end, in blocks.
-    void read_from(std::uint64_t offset, const std::function<void(std::string_view)>& take) const;
-
-private:
-    const std::string path_;
-    storage::OwnedFd fd_;
-    std::uint64_t size_ = 0, flushed_ = 0;
 };
 
 // Removes a staged name when it goes, unless it is kept.
@@ -117,10 +100,6 @@ private:
     SharedSync sync_;
     std::atomic<std::uint64_t> staged_{0};
 };
-
-// Error{no_space,"disk-full"} or Error{io_failed,"storage-failed"} for what the system said; of too
-// many open files Error{unavailable,"overloaded"}.
-Error disk_error(const std::system_error& error);
 
 inline constexpr std::string_view kRecordsFile = "files_metadata.json";
 

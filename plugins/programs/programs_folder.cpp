@@ -138,16 +138,4 @@ void remove_tree(const std::string& folder) noexcept {
     fs::remove_all(folder, left);
 }
 
-Error disk_error(const std::system_error& error) {
-    if (storage::is_no_space(error)) {
-        return Error(Errc::no_space, "disk-full", "the disk has no room for it");
-    }
-    if (storage::is_out_of_descriptors(error)) {
-        return std::move(Error(Errc::unavailable, "overloaded", "too many files are open")
-                             .with_header("Retry-After", "1"));
-    }
-    return std::move(Error(Errc::io_failed, "storage-failed", "the disk failed; nothing was stored")
-                         .because(error.what()));
-}
-
 }  // namespace larder::programs

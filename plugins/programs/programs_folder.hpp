@@ -10,9 +10,12 @@
 #include <vector>
 
 #include "larder/error.hpp"
+#include "storage-kit/disk_error.hpp"
 #include "storage-kit/safe_name.hpp"
 
 namespace larder::programs {
+
+using storage::disk_error;
 
 // A program's folder while it is being made; removed with all that is in it unless it is kept. All
 // of it throws std::system_error. [worker]
@@ -54,9 +57,6 @@ std::vector<FolderEntry> walk_folder(const std::string& folder, std::size_t most
 void open_to_programs(const std::string& folder);
 
 void remove_tree(const std::string& folder) noexcept;
-
-// Error{no_space,"disk-full"} or Error{io_failed,"storage-failed"} for what the system said.
-Error disk_error(const std::system_error& error);
 
 inline constexpr std::string_view kMetadataFile = ".metadata.json";
 inline constexpr std::size_t kMostWalked = 100'000;

@@ -1,6 +1,5 @@
 #include "programs_uploads.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include "storage-kit/json.hpp"
 #include "storage-kit/json_members.hpp"
 #include "storage-kit/multipart.hpp"
+#include "storage-kit/staged_file.hpp"
 #include "zip_reader.hpp"
 
 namespace larder::programs {
@@ -36,44 +36,15 @@ std::string lower(std::string_view text) {
     return folded;
 }
 
-// A file that bytes are put into as they come, gone with this unless it was renamed.
-class StagedFile {
+// A file that is gone with this.
+class Received {
 public:
-    explicit StagedFile(std::string path)
-        : path_(std::move(path)),
-          fd_(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640)) {
-        if (fd_.get() < 0) throw std::system_error(errno, std::generic_category(), "open");
-    }
-    ~StagedFile() { ::unlink(path_.c_str()); }
-    StagedFile(const StagedFile&) = delete;
-    StagedFile& operator=(const StagedFile&) = delete;
+    explicit Received(const std::string& path) : file(path, true) {}
+    ~Received() { ::unlink(file.path().c_str()); }
+    Received(const Received&) = delete;
+    Received& operator=(const Received&) = delete;
 
-    std::uint64_t size() const noexcept { return size_; }
-    void append(std::string_view bytes) {
-        while (!bytes.empty()) {
-            const ssize_t wrote =
-                ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(size_));
-            if (wrote < 0 && errno == EINTR) continue;
-            if (wrote <= 0) throw std::system_error(errno, std::generic_category(), "write");
-            size_ += static_cast<std::uint64_t>(wrote);
-            bytes.remove_prefix(static_cast<std::size_t>(wrote));
-        }
-    }
-    void read(std::uint64_t offset, std::size_t size, char* into) const {
-        while (size > 0) {
-            const ssize_t got = ::pread(fd_.get(), into, size, static_cast<off_t>(offset));
-            if (got < 0 && errno == EINTR) continue;
-            if (got <= 0) throw std::system_error(EIO, std::generic_category(), "read");
-            into += got;
-            offset += static_cast<std::uint64_t>(got);
-            size -= static_cast<std::size_t>(got);
-        }
-    }
-
-private:
-    const std::string path_;
-    storage::OwnedFd fd_;
-    std::uint64_t size_ = 0;
+    storage::StagedFile file;
 };
 
 class ProgramUpload final : public Upload, private MultipartReader::Listener {
@@ -122,7 +93,7 @@ private:
     ProgramStore::Room room_;
     MultipartReader reader_;
     Taking taking_ = Taking::nothing;
-    std::unique_ptr<StagedFile> file_;
+    std::unique_ptr<Received> file_;
     std::string original_name_, project_name_;
     bool is_archive_ = false;
 };
@@ -148,7 +119,7 @@ void ProgramUpload::begin_part(PartHead&& head) {
         throw Error(Errc::unsupported_media, "unsupported-program",
                     "a program is a .py, .sh or .js file, or a .zip of them");
     }
-    file_ = std::make_unique<StagedFile>(store_.new_staging_path());
+    file_ = std::make_unique<Received>(store_.new_staging_path());
 }
 
 void ProgramUpload::part_bytes(std::string_view bytes) {
@@ -161,30 +132,21 @@ void ProgramUpload::part_bytes(std::string_view bytes) {
     }
     if (taking_ != Taking::file) return;
     const std::uint64_t most = is_archive_ ? kMostArchive : kMostScript;
-    if (file_->size() + bytes.size() > most) {
+    if (file_->file.size() + bytes.size() > most) {
         throw Error(Errc::too_large, "file-too-large", fmt::format("it may have {} bytes", most))
             .with("limit", std::to_string(most));
     }
     if (!is_archive_) room_.add(bytes.size());
-    file_->append(bytes);
+    file_->file.append(bytes);
 }
 
 Record ProgramUpload::store_script() {
     Record record;
     record.original_name = original_name_;
     record.filename = record.main_file = safe_script_name(original_name_);
-    record.size = file_->size();
+    record.size = file_->file.size();
     StagedFolder folder(store_.new_staging_path());
-    folder.make_file(record.filename, [&](const auto& write) {
-        std::string block(64U << 10U, '\0');
-        for (std::uint64_t at = 0; at < file_->size();) {
-            const auto size =
-                static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), file_->size() - at));
-            file_->read(at, size, block.data());
-            write(std::string_view(block).substr(0, size));
-            at += size;
-        }
-    });
+    folder.make_file(record.filename, [&](const auto& write) { file_->file.read_from(0, write); });
     return store_.publish(std::move(record), folder, false);
 }
 
@@ -212,9 +174,9 @@ std::string ProgramUpload::larder_json(ZipReader& zip) const {
 
 Record ProgramUpload::store_project() {
     const auto read = [this](std::uint64_t at, std::size_t size, char* into) {
-        file_->read(at, size, into);
+        file_->file.read(at, size, into);
     };
-    ZipReader zip(file_->size(), read);
+    ZipReader zip(file_->file.size(), read);
     Record record;
     record.original_name = original_name_;
     record.filename = project_name();
@@ -247,7 +209,7 @@ Record ProgramUpload::store_project() {
     record.main_file_reason = std::move(main.reason);
     record.main_file_candidates = std::move(main.candidates);
 
-    ZipReader again(file_->size(), read);  // counts from the start
+    ZipReader again(file_->file.size(), read);  // counts from the start
     StagedFolder folder(store_.new_staging_path());
     for (const ZipEntry& entry : again.entries()) {
         if (entry.is_folder) {
