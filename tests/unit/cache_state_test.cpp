@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -94,7 +95,11 @@ template <class S> class CacheStateTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(limits_by_many);
     CPPUNIT_TEST(boards_rank);
     CPPUNIT_TEST(boards_stay_finite);
+    CPPUNIT_TEST(boards_page);
+    CPPUNIT_TEST(boards_page_while_scores_change);
     CPPUNIT_TEST(lists_keep_the_newest);
+    CPPUNIT_TEST(lists_page);
+    CPPUNIT_TEST(lists_page_while_they_grow);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -267,11 +272,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::uint64_t{3}, all.score("b", "cid", -1, false).rank);
         CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, all.score("b", "dan", 9, false).rank);  // a tie
         CPPUNIT_ASSERT_EQUAL(std::uint64_t{3}, all.find("b", "ann")->rank);
-        std::string order;
-        for (const Standing& one : all.top("b", 3)) {
-            order += fmt::format("{} {} {};", one.rank, one.member, one.score);
-        }
-        CPPUNIT_ASSERT_EQUAL(std::string("1 dan 9;2 bob 9;3 ann 4.5;"), order);
+        CPPUNIT_ASSERT_EQUAL(std::string("1 dan 9;2 bob 9;3 ann 4.5;"), lines(all.top("b", 3)));
         CPPUNIT_ASSERT_EQUAL(
             0.1 + 0.2, (all.score("c", "x", 0.1, true), all.score("c", "x", 0.2, true).score));
         CPPUNIT_ASSERT(all.remove("b"));
@@ -291,12 +292,52 @@ public:
         CPPUNIT_ASSERT_EQUAL(kMost, boards().find("b", "m")->score);
     }
 
+    // Scores of both signs, many of them equal, names that no locale orders by their bytes.
+    void boards_page() {
+        for (int i = 0; i < 40; ++i) {
+            const char* const form = i % 3 == 0 ? "M{}" : i % 3 == 1 ? "m{}" : "\u00e4{}";
+            boards().score("b", fmt::format(fmt::runtime(form), i), i % 4 * 0.1 - 0.2, false);
+        }
+        const auto all = boards().top("b", 100);
+        CPPUNIT_ASSERT_EQUAL(std::size_t{40}, all.size());
+        for (std::size_t size = 1; size <= 41; size += 3) {
+            std::vector<Standing> paged;
+            std::optional<Standing> after;
+            for (;;) {
+                const auto page = boards().top("b", size, after);
+                paged.insert(paged.end(), page.begin(), page.end());
+                if (page.size() < size) break;
+                after = page.back();
+            }
+            CPPUNIT_ASSERT_EQUAL(lines(all), lines(paged));
+        }
+        CPPUNIT_ASSERT(boards().top("none", 1, all.front()).empty());
+    }
+
+    // The place of who moved or went is still a place.
+    void boards_page_while_scores_change() {
+        for (const char* name : {"a", "b", "c", "d", "e"}) boards().score("b", name, 5, false);
+        boards().score("b", "z", 9, false);
+        const auto page = boards().top("b", 3);
+        CPPUNIT_ASSERT_EQUAL(std::string("1 z 9;2 e 5;3 d 5;"), lines(page));
+        boards().score("b", "d", 1, false);
+        CPPUNIT_ASSERT_EQUAL(std::string("3 c 5;4 b 5;5 a 5;6 d 1;"),
+                             lines(boards().top("b", 10, page.back())));
+        boards().score("b", "d", 10, false);
+        CPPUNIT_ASSERT_EQUAL(std::string("4 c 5;5 b 5;"), lines(boards().top("b", 2, page.back())));
+        boards().remove("b");
+        CPPUNIT_ASSERT(boards().top("b", 2, page.back()).empty());
+        boards().score("b", "new", 5, false);  // above the place, by name
+        boards().score("b", "a", 5, false);
+        CPPUNIT_ASSERT_EQUAL(std::string("2 a 5;"), lines(boards().top("b", 2, page.back())));
+    }
+
     void lists_keep_the_newest() {
         for (int i = 1; i <= 6; ++i) {
             CPPUNIT_ASSERT_EQUAL(static_cast<std::size_t>(std::min(i, 4)),
                                  boards().push("l", std::to_string(i), 4));
         }
-        CPPUNIT_ASSERT((std::vector<std::string>{"6", "5", "4"} == boards().newest("l", 3)));
+        CPPUNIT_ASSERT_EQUAL(std::string("6 5 4 "), values(boards().newest("l", 3)));
         CPPUNIT_ASSERT_EQUAL(std::size_t{4}, boards().newest("l", 100).size());
         CPPUNIT_ASSERT_EQUAL(std::size_t{2}, boards().push("l", "7", 2));
         CPPUNIT_ASSERT(boards().newest("none", 10).empty());
@@ -304,7 +345,51 @@ public:
         CPPUNIT_ASSERT(!boards().remove_list("l"));
     }
 
+    void lists_page() {
+        for (int i = 1; i <= 10; ++i) boards().push("l", std::to_string(i), 8);
+        const auto first = boards().newest("l", 3);
+        CPPUNIT_ASSERT_EQUAL(std::string("10 9 8 "), values(first));
+        const auto second = boards().newest("l", 3, first.back().number);
+        CPPUNIT_ASSERT_EQUAL(std::string("7 6 5 "), values(second));
+        const auto last = boards().newest("l", 3, second.back().number);
+        CPPUNIT_ASSERT_EQUAL(std::string("4 3 "), values(last));
+        CPPUNIT_ASSERT(boards().newest("l", 3, last.back().number).empty());
+        CPPUNIT_ASSERT(boards().newest("l", 3, 1).empty());
+        CPPUNIT_ASSERT_EQUAL(std::string("10 9 "),
+                             values(boards().newest("l", 2, first.front().number + 100)));
+    }
+
+    // A page goes on where the one before ended, whatever came or went at either end; and never in
+    // a list that was there before under the same name.
+    void lists_page_while_they_grow() {
+        for (int i = 1; i <= 6; ++i) boards().push("l", std::to_string(i), 6);
+        const auto place = boards().newest("l", 2).back().number;
+        for (int i = 7; i <= 8; ++i) boards().push("l", std::to_string(i), 6);
+        CPPUNIT_ASSERT_EQUAL(std::string("4 3 "), values(boards().newest("l", 9, place)));
+        for (int i = 9; i <= 20; ++i) boards().push("l", std::to_string(i), 6);
+        CPPUNIT_ASSERT(boards().newest("l", 9, place).empty());
+        const auto head = boards().newest("l", 1).back().number;
+        boards().remove_list("l");
+        boards().push("other", "x", 6);
+        for (int i = 1; i <= 6; ++i) boards().push("l", std::to_string(i), 6);
+        CPPUNIT_ASSERT(boards().newest("l", 9, head).empty());
+        CPPUNIT_ASSERT(boards().newest("l", 9, place).empty());
+        CPPUNIT_ASSERT_EQUAL(std::string("6 5 "), values(boards().newest("l", 2)));
+    }
+
 private:
+    static std::string lines(const std::vector<Standing>& standings) {
+        std::string text;
+        for (const Standing& one : standings) {
+            text += fmt::format("{} {} {};", one.rank, one.member, one.score);
+        }
+        return text;
+    }
+    static std::string values(const std::vector<ListValue>& list) {
+        std::string text;
+        for (const ListValue& one : list) text.append(one.value).append(" ");
+        return text;
+    }
     Sessions& sessions() { return subject_->sessions(); }
     Limits& limits() { return subject_->limits(); }
     Boards& boards() { return subject_->boards(); }
@@ -312,10 +397,33 @@ private:
     std::unique_ptr<Subject> subject_;
 };
 
+// What only Redis has: others may fill it, too.
+class CacheStateOfOthersTest : public CppUnit::TestFixture {
+    CPPUNIT_TEST_SUITE(CacheStateOfOthersTest);
+    CPPUNIT_TEST(lists_page_without_numbers);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    // Their values have none, and so a list has more values than its numbers tell.
+    void lists_page_without_numbers() {
+        InRedis redis;
+        for (const std::size_t length : {3U, 7U}) {
+            redis.server_.command({"LPUSH", "test:list:l", "1", "2", "3"});
+            std::uint64_t place = 0;
+            for (std::size_t i = 0; i < length; ++i) {
+                place = redis.boards().newest("l", 1, place).at(0).number;
+            }
+            CPPUNIT_ASSERT(redis.boards().newest("l", 1, place).empty());
+            redis.boards().push("l", "ours", 100);
+        }
+    }
+};
+
 using CacheStateInMemory = CacheStateTest<InMemory>;
 using CacheStateInRedis = CacheStateTest<InRedis>;
 LARDER_TEST_SUITE(CacheStateInMemory);
 LARDER_TEST_SUITE(CacheStateInRedis);
+LARDER_TEST_SUITE(CacheStateOfOthersTest);
 
 }  // namespace
 }  // namespace larder::cache
