@@ -416,6 +416,7 @@ private:
 class CacheStateOfOthersTest : public CppUnit::TestFixture {
     CPPUNIT_TEST_SUITE(CacheStateOfOthersTest);
     CPPUNIT_TEST(lists_page_without_numbers);
+    CPPUNIT_TEST(more_sessions_than_a_reply_holds);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -431,6 +432,19 @@ public:
             CPPUNIT_ASSERT(redis.boards().newest("l", 1, place).empty());
             redis.boards().push("l", "ours", 100);
         }
+    }
+
+    // It was taken for a lie, and Redis for away.
+    void more_sessions_than_a_reply_holds() {
+        InRedis redis;
+        const std::int64_t now = unix_now_ms();
+        CPPUNIT_ASSERT(redis.sessions().create("id", session_of("ann", now, 60'000, 60'000)));
+        redis.server_.command({"EVAL",
+                               "for i = 1, tonumber(ARGV[1]) do "
+                               "redis.call('SADD', KEYS[1], 'ended' .. i) end",
+                               "1", "test:user:ann", std::to_string(ReplyReader::kMaxItems + 1)});
+        CPPUNIT_ASSERT_EQUAL(std::size_t{1}, redis.sessions().list("ann", now).size());
+        CPPUNIT_ASSERT(redis.link_->is_ready());
     }
 };
 
