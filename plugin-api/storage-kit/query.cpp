@@ -15,6 +15,12 @@ Error invalid_parameter(std::string_view name, std::string detail) {
                          .with("parameter", json::quoted(name)));
 }
 
+Error invalid_cursor() {
+    return std::move(Error(Errc::bad_request, "invalid-cursor",
+                           "the cursor is not one that this list gave; begin without one")
+                         .with("parameter", "\"cursor\""));
+}
+
 bool flag_of(const Request& request, std::string_view name, bool absent) {
     const auto value = request.query(name);
     if (!value) return absent;
@@ -40,9 +46,7 @@ std::string after_of(const Request& request, std::string_view kind) {
     if (!text) return {};
     const auto position = decode_cursor(kind, *text);
     if (position) return *position;
-    throw Error(Errc::bad_request, "invalid-cursor",
-                "the cursor is not one that this list gave; begin without one")
-        .with("parameter", "\"cursor\"");
+    throw invalid_cursor();
 }
 
 std::string next_json(std::string_view kind, std::string_view position) {

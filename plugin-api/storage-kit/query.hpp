@@ -16,7 +16,10 @@ inline constexpr std::size_t kDefaultLimit = 100, kMaxLimit = 1000;  // rows on 
 // Error{bad_request, "invalid-parameter"} that names the parameter. [any]
 Error invalid_parameter(std::string_view name, std::string detail);
 
-// All of them throw invalid_parameter(), after_of() Error{bad_request, "invalid-cursor"}. [any]
+// Error{bad_request, "invalid-cursor"}, for a position that a list cannot read, too. [any]
+Error invalid_cursor();
+
+// All of them throw invalid_parameter(), after_of() invalid_cursor(). [any]
 
 bool flag_of(const Request& request, std::string_view name, bool absent = false);  // true or false
 std::size_t limit_of(const Request& request);  // `limit`: 1 to kMaxLimit

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 
 #include "cache_answers.hpp"
 #include "cache_route_texts.hpp"
@@ -16,8 +17,8 @@ namespace {
 
 namespace json = storage::json;
 
-constexpr std::size_t kMaxMember = 256, kMaxValue = 64U << 10U, kDefaultTop = 10, kMaxTop = 1000,
-                      kDefaultKeep = 100;
+constexpr std::size_t kMaxMember = 256, kMaxValue = 64U << 10U, kMaxTop = 1000, kDefaultKeep = 100;
+constexpr std::string_view kBoardCursor = "cache.board", kListCursor = "cache.list";
 
 std::size_t count_of(const Request& request, std::string_view name, std::size_t absent,
                      std::size_t most) {
@@ -33,6 +34,33 @@ std::size_t count_of(const Request& request, std::string_view name, std::size_t 
 std::string standing_json(const Standing& standing) {
     return fmt::format(R"({{"member":{},"score":{},"rank":{}}})", json::quoted(standing.member),
                        number_json(standing.score), standing.rank);
+}
+
+// As a cursor has it: "<score> <member>".
+std::string position_of(const Standing& standing) {
+    return fmt::format("{} {}", standing.score, standing.member);
+}
+
+std::optional<Standing> standing_at(std::string_view position) {
+    if (position.empty()) return std::nullopt;
+    Standing place;
+    const char* const end = position.data() + position.size();
+    const auto read = std::from_chars(position.data(), end, place.score);
+    if (read.ec != std::errc() || read.ptr == end || *read.ptr != ' ' ||
+        !std::isfinite(place.score)) {
+        throw storage::invalid_cursor();
+    }
+    place.member.assign(read.ptr + 1, end);
+    return place;
+}
+
+std::uint64_t number_at(std::string_view position) {
+    if (position.empty()) return 0;
+    std::uint64_t number = 0;
+    const char* const end = position.data() + position.size();
+    const auto read = std::from_chars(position.data(), end, number);
+    if (read.ec == std::errc() && read.ptr == end) return number;
+    throw storage::invalid_cursor();
 }
 
 Response gone(bool was_there, const char* code, const char* detail) {
@@ -66,10 +94,11 @@ void BoardRoutes::declare_boards(Routes& routes) {
                    {.method = Method::get,
                     .pattern = "/api/cache/leaderboards/{name}",
                     .permission = Permission::read,
-                    .summary = "The best of a board",
-                    .queries = "top",
+                    .summary = "A board, the best first",
+                    .queries = "top,limit,cursor",
                     .parameters = "name: 1-64 of letters, digits, '.', '_' and '-';"
-                                  "top integer: how many, 1-1000, 10 if absent",
+                                  "top integer: only so many, 1-1000, all on one page: without "
+                                  "limit and cursor",
                     .answer_schema = kBoardSchema,
                     .problems = kListProblems},
                    bind(&BoardRoutes::top));
@@ -116,8 +145,8 @@ void BoardRoutes::declare_lists(Routes& routes) {
                    {.method = Method::get,
                     .pattern = "/api/cache/lists/{name}",
                     .permission = Permission::read,
-                    .summary = "The newest values of a list",
-                    .queries = "limit",
+                    .summary = "The values of a list, the newest first",
+                    .queries = "limit,cursor",
                     .parameters = "name: 1-64 of letters, digits, '.', '_' and '-'",
                     .answer_schema = kValuesSchema,
                     .problems = kListProblems},
@@ -151,13 +180,26 @@ Response BoardRoutes::score(const Request& request) {
 
 Response BoardRoutes::top(const Request& request) {
     const std::string name = name_of(request);
+    const bool is_page = !request.query("top");
+    for (const char* other : {"limit", "cursor"}) {
+        if (!is_page && request.query(other)) {
+            throw storage::invalid_parameter(other, "top is all on one page");
+        }
+    }
+    const std::size_t limit =
+        is_page ? storage::limit_of(request) : count_of(request, "top", kMaxTop, kMaxTop);
+    auto best = boards_.top(name, limit + (is_page ? 1 : 0),
+                            standing_at(storage::after_of(request, kBoardCursor)));
+    const bool has_more = best.size() > limit;
+    if (has_more) best.pop_back();
     std::string body = R"({"items":[)";
     const char* comma = "";
-    for (const Standing& standing :
-         boards_.top(name, count_of(request, "top", kDefaultTop, kMaxTop))) {
+    for (const Standing& standing : best) {
         body.append(std::exchange(comma, ",")).append(standing_json(standing));
     }
-    return storage::json_answer(200, body + R"(],"next":null})");
+    body += fmt::format(R"(],"next":{}}})",
+                        storage::next_json(kBoardCursor, has_more ? position_of(best.back()) : ""));
+    return storage::json_answer(200, std::move(body));
 }
 
 Response BoardRoutes::member(const Request& request) {
@@ -190,9 +232,14 @@ Response BoardRoutes::push(const Request& request) {
 
 Response BoardRoutes::newest(const Request& request) {
     const std::string name = name_of(request);
+    const std::size_t limit = storage::limit_of(request);
+    auto newest =
+        boards_.newest(name, limit + 1, number_at(storage::after_of(request, kListCursor)));
+    const bool has_more = newest.size() > limit;
+    if (has_more) newest.pop_back();
     std::string body = R"({"items":[)";
     const char* comma = "";
-    for (const std::string& value : boards_.newest(name, storage::limit_of(request))) {
+    for (const auto& [number, value] : newest) {
         try {
             json::check(value);
         } catch (const json::InvalidJson&) {
@@ -200,7 +247,10 @@ Response BoardRoutes::newest(const Request& request) {
         }
         body.append(std::exchange(comma, ",")).append(value);
     }
-    return storage::json_answer(200, body + R"(],"next":null})");
+    body += fmt::format(
+        R"(],"next":{}}})",
+        storage::next_json(kListCursor, has_more ? std::to_string(newest.back().number) : ""));
+    return storage::json_answer(200, std::move(body));
 }
 
 Response BoardRoutes::remove_list(const Request& request) {

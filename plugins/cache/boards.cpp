@@ -80,14 +80,23 @@ std::optional<Standing> MemoryBoards::find(const std::string& name, const std::s
     return standing(board->second, member, found->second);
 }
 
-std::vector<Standing> MemoryBoards::top(const std::string& name, std::size_t count) {
+std::vector<Standing> MemoryBoards::top(const std::string& name, std::size_t count,
+                                        const std::optional<Standing>& after) {
     std::vector<Standing> best;
     const std::scoped_lock lock(mutex_);
     const auto board = boards_.find(name);
     if (board == boards_.end()) return best;
     const auto& order = board->second.order;
-    for (auto at = order.rbegin(); at != order.rend() && best.size() < count; ++at) {
-        best.push_back({at->second, at->first, best.size() + 1});
+    auto at = order.end();
+    std::uint64_t rank = 0;
+    if (after) {
+        const std::pair<double, std::string> place{after->score, after->member};
+        at = order.lower_bound(place);
+        rank = order.size() - order.order_of_key(place);
+    }
+    while (at != order.begin() && best.size() < count) {
+        --at;
+        best.push_back({at->second, at->first, ++rank});
     }
     return best;
 }
@@ -109,9 +118,11 @@ std::size_t MemoryBoards::push(const std::string& name, const std::string& value
         throw Error(Errc::no_space, "list-full",
                     "lists and boards take as much memory as cache.board_memory allows");
     }
-    List& list = lists_[name];
+    List& list = lists_.try_emplace(name, List{{}, pushes_, 0}).first->second;
     const std::size_t before = list.bytes;
     list.values.push_front(value);
+    ++list.pushed;
+    ++pushes_;
     list.bytes += kAround + value.size();
     while (list.values.size() > keep) {
         list.bytes -= kAround + list.values.back().size();
@@ -121,13 +132,18 @@ std::size_t MemoryBoards::push(const std::string& name, const std::string& value
     return list.values.size();
 }
 
-std::vector<std::string> MemoryBoards::newest(const std::string& name, std::size_t count) {
+std::vector<ListValue> MemoryBoards::newest(const std::string& name, std::size_t count,
+                                            std::uint64_t below) {
+    std::vector<ListValue> found;
     const std::scoped_lock lock(mutex_);
     const auto list = lists_.find(name);
-    if (list == lists_.end()) return {};
-    const auto& values = list->second.values;
-    const auto end = values.begin() + static_cast<std::ptrdiff_t>(std::min(count, values.size()));
-    return {values.begin(), end};
+    if (list == lists_.end()) return found;
+    const auto& [values, pushed, bytes] = list->second;
+    const std::uint64_t from = below > 0 && below <= pushed ? pushed - below + 1 : 0;
+    for (std::uint64_t i = from; i < values.size() && found.size() < count; ++i) {
+        found.push_back({pushed - i, values[i]});
+    }
+    return found;
 }
 
 bool MemoryBoards::remove_list(const std::string& name) {
@@ -151,8 +167,6 @@ std::optional<Standing> standing_of(const std::string& member, const RedisReply&
                     static_cast<std::uint64_t>(items[1].integer) + 1};
 }
 
-bool removed(RedisLink& link, const std::string& key) { return link.ask({"DEL", key}).integer > 0; }
-
 }  // namespace
 
 Standing RedisBoards::score(const std::string& board, const std::string& member, double number,
@@ -172,18 +186,25 @@ std::optional<Standing> RedisBoards::find(const std::string& board, const std::s
     return standing_of(member, link_.run(scripts::rank_member(), {board, member}));
 }
 
-std::vector<Standing> RedisBoards::top(const std::string& board, std::size_t count) {
-    const std::string key = link_.prefix() + "board:" + board, last = std::to_string(count - 1);
-    const RedisReply reply = link_.ask({"ZREVRANGE", key, "0", last, "WITHSCORES"});
+std::vector<Standing> RedisBoards::top(const std::string& board, std::size_t count,
+                                       const std::optional<Standing>& after) {
+    const std::string most = std::to_string(count),
+                      score = after ? fmt::format("{}", after->score) : "";
+    std::vector<std::string_view> words{board, most};
+    if (after) words.insert(words.end(), {score, after->member});
+    const RedisReply reply = link_.run(scripts::page_board(), words);
+    const auto& items = reply.items;
+    if (items.size() % 2 != 1 || items[0].kind != RedisReply::Kind::integer) throw RedisAway();
+    auto rank = static_cast<std::uint64_t>(items[0].integer);
     std::vector<Standing> best;
-    for (std::size_t i = 0; i + 1 < reply.items.size(); i += 2) {
-        best.push_back({reply.items[i].text, score_of(reply.items[i + 1].text), best.size() + 1});
+    for (std::size_t i = 1; i < items.size(); i += 2) {
+        best.push_back({items[i].text, score_of(items[i + 1].text), ++rank});
     }
     return best;
 }
 
 bool RedisBoards::remove(const std::string& board) {
-    return removed(link_, link_.prefix() + "board:" + board);
+    return link_.ask({"DEL", link_.prefix() + "board:" + board}).integer > 0;
 }
 
 std::size_t RedisBoards::push(const std::string& list, const std::string& value, std::size_t keep) {
@@ -193,17 +214,22 @@ std::size_t RedisBoards::push(const std::string& list, const std::string& value,
     return static_cast<std::size_t>(reply.integer);
 }
 
-std::vector<std::string> RedisBoards::newest(const std::string& list, std::size_t count) {
-    const std::string key = link_.prefix() + "list:" + list, last = std::to_string(count - 1);
-    std::vector<std::string> values;
-    for (RedisReply& value : link_.ask({"LRANGE", key, "0", last}).items) {
-        values.push_back(std::move(value.text));
+std::vector<ListValue> RedisBoards::newest(const std::string& list, std::size_t count,
+                                           std::uint64_t below) {
+    RedisReply reply =
+        link_.run(scripts::page_list(), {list, std::to_string(count), std::to_string(below)});
+    auto& items = reply.items;
+    if (items.empty() || items[0].kind != RedisReply::Kind::integer) throw RedisAway();
+    auto number = static_cast<std::uint64_t>(items[0].integer);
+    std::vector<ListValue> values;
+    for (std::size_t i = 1; i < items.size(); ++i) {
+        values.push_back({number--, std::move(items[i].text)});
     }
     return values;
 }
 
 bool RedisBoards::remove_list(const std::string& list) {
-    return removed(link_, link_.prefix() + "list:" + list);
+    return link_.run(scripts::remove_list(), {list}).integer > 0;
 }
 
 }  // namespace larder::cache

@@ -27,6 +27,12 @@ struct Standing {
     std::uint64_t rank = 0;  // 1 is best; of equal scores the later name, by bytes, as Redis does
 };
 
+// A list's values are numbered as they come; no number comes twice under one name.
+struct ListValue {
+    std::uint64_t number = 0;  // from 1
+    std::string value;
+};
+
 inline constexpr std::size_t kMostMembers = 100'000, kMostKept = 1000;
 
 // Those of Redis throw RedisAway. [worker, with Redis; any, without]
@@ -37,13 +43,17 @@ public:
     virtual Standing score(const std::string& board, const std::string& member, double number,
                            bool add) = 0;
     virtual std::optional<Standing> find(const std::string& board, const std::string& member) = 0;
-    virtual std::vector<Standing> top(const std::string& board, std::size_t count) = 0;
+    // The best, or the best of those behind a place: a member and its score as they were then.
+    virtual std::vector<Standing> top(const std::string& board, std::size_t count,
+                                      const std::optional<Standing>& after = std::nullopt) = 0;
     virtual bool remove(const std::string& board) = 0;
 
     // Returns how long the list is now. Throws Error{no_space, "list-full"}.
     virtual std::size_t push(const std::string& list, const std::string& value,
                              std::size_t keep) = 0;
-    virtual std::vector<std::string> newest(const std::string& list, std::size_t count) = 0;
+    // The newest first; only of those with a lower number, unless `below` is 0.
+    virtual std::vector<ListValue> newest(const std::string& list, std::size_t count,
+                                          std::uint64_t below = 0) = 0;
     virtual bool remove_list(const std::string& list) = 0;
 
 protected:
@@ -57,10 +67,12 @@ public:
     Standing score(const std::string& board, const std::string& member, double number,
                    bool add) override;
     std::optional<Standing> find(const std::string& board, const std::string& member) override;
-    std::vector<Standing> top(const std::string& board, std::size_t count) override;
+    std::vector<Standing> top(const std::string& board, std::size_t count,
+                              const std::optional<Standing>& after = std::nullopt) override;
     bool remove(const std::string& board) override;
     std::size_t push(const std::string& list, const std::string& value, std::size_t keep) override;
-    std::vector<std::string> newest(const std::string& list, std::size_t count) override;
+    std::vector<ListValue> newest(const std::string& list, std::size_t count,
+                                  std::uint64_t below = 0) override;
     bool remove_list(const std::string& list) override;
 
 private:
@@ -75,6 +87,7 @@ private:
     };
     struct List {
         std::deque<std::string> values;  // the newest first
+        std::uint64_t pushed = 0;        // the number of the newest
         std::size_t bytes = 0;
     };
     static Standing standing(const Board& board, const std::string& member, double score);
@@ -83,6 +96,7 @@ private:
     std::mutex mutex_;  // guards all below
     std::map<std::string, Board> boards_;
     std::map<std::string, List> lists_;
+    std::uint64_t pushes_ = 0;  // to all lists ever: where the numbers of a new one begin
     std::size_t bytes_ = 0;
 };
 
@@ -93,10 +107,12 @@ public:
     Standing score(const std::string& board, const std::string& member, double number,
                    bool add) override;
     std::optional<Standing> find(const std::string& board, const std::string& member) override;
-    std::vector<Standing> top(const std::string& board, std::size_t count) override;
+    std::vector<Standing> top(const std::string& board, std::size_t count,
+                              const std::optional<Standing>& after = std::nullopt) override;
     bool remove(const std::string& board) override;
     std::size_t push(const std::string& list, const std::string& value, std::size_t keep) override;
-    std::vector<std::string> newest(const std::string& list, std::size_t count) override;
+    std::vector<ListValue> newest(const std::string& list, std::size_t count,
+                                  std::uint64_t below = 0) override;
     bool remove_list(const std::string& list) override;
 
 private:
@@ -123,8 +139,9 @@ public:
     std::optional<Standing> find(const std::string& board, const std::string& member) override {
         return either([&](Boards& boards) { return boards.find(board, member); });
     }
-    std::vector<Standing> top(const std::string& board, std::size_t count) override {
-        return either([&](Boards& boards) { return boards.top(board, count); });
+    std::vector<Standing> top(const std::string& board, std::size_t count,
+                              const std::optional<Standing>& after) override {
+        return either([&](Boards& boards) { return boards.top(board, count, after); });
     }
     bool remove(const std::string& board) override {
         return either([&](Boards& boards) { return boards.remove(board); });
@@ -132,8 +149,9 @@ public:
     std::size_t push(const std::string& list, const std::string& value, std::size_t keep) override {
         return either([&](Boards& boards) { return boards.push(list, value, keep); });
     }
-    std::vector<std::string> newest(const std::string& list, std::size_t count) override {
-        return either([&](Boards& boards) { return boards.newest(list, count); });
+    std::vector<ListValue> newest(const std::string& list, std::size_t count,
+                                  std::uint64_t below) override {
+        return either([&](Boards& boards) { return boards.newest(list, count, below); });
     }
     bool remove_list(const std::string& list) override {
         return either([&](Boards& boards) { return boards.remove_list(list); });

@@ -117,9 +117,6 @@ inline constexpr std::string_view kLimitProblems =
 
 // ---- leaderboards and lists
 
-inline constexpr std::string_view kBoardParameters =
-    "name: 1-64 of letters, digits, '.', '_' and '-'; member: 1-256 bytes of UTF-8;"
-    "top integer: how many, the best first, 1-1000, 10 if absent";
 inline constexpr std::string_view kBoardBody = R"({"type": "object", "required": ["member"],
     "properties": {
         "member": {"type": "string", "minLength": 1, "maxLength": 256},
@@ -145,9 +142,7 @@ inline constexpr std::string_view kPushBody = R"({"type": "object", "required": 
     "properties": {"value": {}}})";
 inline constexpr std::string_view kPushedSchema = R"({"type": "object", "required": ["length"],
     "properties": {"length": {"type": "integer", "minimum": 1}}})";
-inline constexpr std::string_view kValuesSchema =
-    R"({"type": "object", "required": ["items", "next"],
-        "properties": {"items": {"type": "array"}, "next": {"type": "null"}}})";
+inline constexpr std::string_view kValuesSchema = R"({"$ref": "#/components/schemas/List"})";
 inline constexpr std::string_view kListProblems = "400 invalid-name";
 inline constexpr std::string_view kPushProblems =
     "400 invalid-name; 413 value-too-large: the value is longer than `limit` bytes;"

@@ -1,9 +1,9 @@
 // One connection to a Redis: where it is, how it is opened, commands and their replies under a
 // deadline. After any failure it is of no use any more. Who holds many of them is redis_link.
 //
-// Poco::Redis is not used: it takes a cut reply for a whole one and believes any length. Neither is
-// hiredis 0.14: it allocates as an array announces, does not look at the end of a bulk string, and
-// its time-outs begin anew with every byte.
+// Poco::Redis is not used: it takes a cut reply for a whole one and believes any length. Of hiredis
+// only what reads and writes bytes in memory is: time-outs of its connections begin anew with every
+// byte.
 #pragma once
 
 #include <chrono>

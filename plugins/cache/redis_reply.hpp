@@ -1,14 +1,18 @@
-// Replies of a Redis (RESP2), read from bytes as they come, believing nothing: every length has a
-// cap, numbers are canonical, a bulk string ends where it says. It reads no socket.
+// Replies of a Redis (RESP2), read by hiredis from bytes as they come. What hiredis would believe
+// it is not left to: a reply is built here, and everything in it has a cap. It reads no socket.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+struct redisReader;  // of hiredis
 
 namespace larder::cache {
 
@@ -32,31 +36,36 @@ struct RedisReply {
 // What came is no reply: nothing on that connection can be believed any more.
 class BadReply : public std::exception {
 public:
-    explicit BadReply(const char* why) : why_(why) {}
-    const char* what() const noexcept override { return why_; }
+    explicit BadReply(std::string why) : why_(std::move(why)) {}
+    const char* what() const noexcept override { return why_.c_str(); }
 
 private:
-    const char* why_;
+    std::string why_;
 };
 
 class ReplyReader {
 public:
-    static constexpr std::size_t kMaxBulk = 4U << 20U, kMaxItems = 65536, kMaxDepth = 4,
-                                 kMaxLine = 4096, kMaxReply = 64U << 20U;
+    // Of a reply: its items, in all its arrays together, and how deep these are; a text or a line;
+    // all of its bytes.
+    static constexpr std::size_t kMaxItems = 65536, kMaxDepth = 4, kMaxText = 4U << 20U,
+                                 kMaxReply = 64U << 20U;
 
-    void feed(std::string_view bytes) { buffer_.append(bytes); }
+    ReplyReader();
+    ~ReplyReader();
+    ReplyReader(const ReplyReader&) = delete;
+    ReplyReader& operator=(const ReplyReader&) = delete;
+
+    void feed(std::string_view bytes);  // throws BadReply
     // The next whole reply; nothing while bytes of it are missing. Throws BadReply.
     std::optional<RedisReply> next();
-    bool is_empty() const noexcept { return at_ == buffer_.size(); }
+    bool is_empty() const noexcept { return unread_ == 0; }
 
 private:
-    bool read(RedisReply& reply, std::size_t& at, std::size_t depth) const;
-    std::optional<std::string_view> line(std::size_t& at) const;
+    struct Builder;
 
-    std::string buffer_;
-    std::size_t at_ = 0;
-    std::size_t wanted_ = 0;  // until the buffer has so many bytes, looking again is of no use
-    mutable std::size_t missing_to_ = 0;
+    std::unique_ptr<Builder> builder_;
+    redisReader* reader_;
+    std::size_t unread_ = 0;  // bytes behind the latest whole reply
 };
 
 // A command as it goes over the wire.

@@ -264,12 +264,71 @@ return {score, redis.call('ZREVRANK', at, ARGV[2])}
     return script;
 }
 
+// Whether a text is behind another by bytes is not Lua's to say: it compares by the locale.
+const Script& page_board() {
+    static const Script script(R"lua(
+local at, count, from = KEYS[1] .. 'board:' .. ARGV[1], tonumber(ARGV[2]), 0
+local function is_less(a, b)
+  for i = 1, math.min(#a, #b) do
+    local x, y = string.byte(a, i), string.byte(b, i)
+    if x ~= y then return x < y end
+  end
+  return #a < #b
+end
+if ARGV[3] then
+  local score, high = tonumber(ARGV[3]), redis.call('ZCARD', at)
+  while from < high do
+    local middle = math.floor((from + high) / 2)
+    local found = redis.call('ZREVRANGE', at, middle, middle, 'WITHSCORES')
+    local its = tonumber(found[2])
+    if its < score or (its == score and is_less(found[1], ARGV[4])) then
+      high = middle
+    else
+      from = middle + 1
+    end
+  end
+end
+local page = redis.call('ZREVRANGE', at, from, from + count - 1, 'WITHSCORES')
+table.insert(page, 1, from)
+return page
+)lua");
+    return script;
+}
+
+// A list that has no number, since it is older or others made it, is given one that none had.
 const Script& push_to_list() {
     static const Script script(R"lua(
-local at = KEYS[1] .. 'list:' .. ARGV[1]
+local p = KEYS[1]
+local at, pushed = p .. 'list:' .. ARGV[1], p .. 'pushed:' .. ARGV[1]
+if redis.call('EXISTS', pushed) == 0 then
+  redis.call('SET', pushed, redis.call('INCRBY', p .. 'pushes', redis.call('LLEN', at)))
+end
+redis.call('INCR', p .. 'pushes')
+redis.call('INCR', pushed)
 redis.call('LPUSH', at, ARGV[2])
 redis.call('LTRIM', at, 0, tonumber(ARGV[3]) - 1)
 return redis.call('LLEN', at)
+)lua");
+    return script;
+}
+
+const Script& page_list() {
+    static const Script script(R"lua(
+local at, below, from = KEYS[1] .. 'list:' .. ARGV[1], tonumber(ARGV[3]), 0
+local pushed = tonumber(redis.call('GET', KEYS[1] .. 'pushed:' .. ARGV[1]) or 0)
+pushed = math.max(pushed, redis.call('LLEN', at))  -- others may have pushed, too
+if below > 0 then from = math.max(0, pushed - below + 1) end
+local page = redis.call('LRANGE', at, from, from + tonumber(ARGV[2]) - 1)
+table.insert(page, 1, pushed - from)
+return page
+)lua");
+    return script;
+}
+
+const Script& remove_list() {
+    static const Script script(R"lua(
+redis.call('DEL', KEYS[1] .. 'pushed:' .. ARGV[1])
+return redis.call('DEL', KEYS[1] .. 'list:' .. ARGV[1])
 )lua");
     return script;
 }

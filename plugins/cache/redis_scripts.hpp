@@ -9,7 +9,8 @@
 //   session:<sha256>     hash; user:<user_id> set of them
 //   rate_limit:<name>:<key>   theoretical arrival time, microseconds
 //   board:<name>         sorted set; list:<name> list
-//   changes              channel: "<daemon> <kind><text>"
+//   pushed:<name>        the number of the list's newest value; pushes: where those of a new one
+//   begin changes              channel: "<daemon> <kind><text>"
 #pragma once
 
 #include <string>
@@ -56,7 +57,15 @@ const Script& end_sessions_of();
 const Script& score_member();
 // name, member → {score, rank} or nothing
 const Script& rank_member();
+// name, count[, score, member] → {how many are better, member, score, …}: the best, or those behind
+// the place that this member had with this score
+const Script& page_board();
 // name, value, keep → length
 const Script& push_to_list();
+// name, count, number → {the first one's number, value…}: of those with a lower number than this;
+// for 0, of all
+const Script& page_list();
+// name → 1, or 0: it was not there
+const Script& remove_list();
 
 }  // namespace larder::cache::scripts

@@ -184,24 +184,21 @@ std::uint64_t RedisSessions::end_of(const std::string& user_id) {
     return static_cast<std::uint64_t>(std::max<std::int64_t>(reply.integer, 0));
 }
 
+// Page by page: all that a user has may be more than a reply holds.
 std::vector<std::string> RedisSessions::ids(const std::string& user_id) {
-    std::vector<std::string> found;
-    if (!user_id.empty()) {
-        const std::string set = link_.prefix() + "user:" + user_id;
-        for (RedisReply& id : link_.ask({"SMEMBERS", set}).items)
-            found.push_back(std::move(id.text));
-        return found;
-    }
-    const std::string head = link_.prefix() + "session:";
+    const std::string set = link_.prefix() + "user:" + user_id, head = link_.prefix() + "session:";
     const std::string pattern = glob_escaped(head) + "*";
-    std::set<std::string> seen;  // a SCAN may tell of a key twice
+    const std::size_t skipped = user_id.empty() ? head.size() : 0;
+    std::set<std::string> seen;  // a scan may tell of one twice
     std::string cursor = "0";
     do {
-        const RedisReply page = link_.ask({"SCAN", cursor, "MATCH", pattern, "COUNT", "500"});
+        const RedisReply page = user_id.empty()
+                                    ? link_.ask({"SCAN", cursor, "MATCH", pattern, "COUNT", "500"})
+                                    : link_.ask({"SSCAN", set, cursor, "COUNT", "500"});
         if (page.items.size() != 2 || !page.items[0].is_text()) throw RedisAway();
         cursor = page.items[0].text;
-        for (const RedisReply& key : page.items[1].items) {
-            if (key.text.size() > head.size()) seen.insert(key.text.substr(head.size()));
+        for (const RedisReply& found : page.items[1].items) {
+            if (found.text.size() > skipped) seen.insert(found.text.substr(skipped));
         }
     } while (cursor != "0");
     return {seen.begin(), seen.end()};

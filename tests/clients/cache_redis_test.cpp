@@ -133,6 +133,11 @@ public:
         one.send("POST", "/api/cache/lists/l", "", R"({"value":1})");
         CPPUNIT_ASSERT_EQUAL(std::string(R"({"items":[1],"next":null})"),
                              two.send("GET", "/api/cache/lists/l").body);
+        two.send("POST", "/api/cache/lists/l", "", R"({"value":2})");
+        const std::string next = one.send("GET", "/api/cache/lists/l?limit=1").member("next");
+        one.send("POST", "/api/cache/lists/l", "", R"({"value":3})");
+        CPPUNIT_ASSERT_EQUAL(std::string(R"({"items":[1],"next":null})"),
+                             two.send("GET", "/api/cache/lists/l?cursor=" + next).body);
     }
 
     void no_request_fails_when_redis_is_killed() {

@@ -288,6 +288,20 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string(R"({"member":"a/b","score":-1,"rank":3})"),
                              send("GET", at + "/a%2Fb").body);
         CPPUNIT_ASSERT_EQUAL(std::string("404 member-not-found"), outcome("GET", at + "/cid"));
+        const Answer page = send("GET", at + "?limit=2");
+        CPPUNIT_ASSERT(page.body.find("bob") != std::string::npos &&
+                       page.body.find("a/b") == std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(
+            std::string(R"({"items":[{"member":"a/b","score":-1,"rank":3}],"next":null})"),
+            send("GET", at + "?limit=1&cursor=" + page.member("next")).body);
+        CPPUNIT_ASSERT(send("GET", at).body.ends_with(R"("rank":3}],"next":null})"));
+        CPPUNIT_ASSERT_EQUAL(std::string("400 invalid-cursor"), outcome("GET", at + "?cursor=x"));
+        CPPUNIT_ASSERT_EQUAL(std::string("400 invalid-parameter"),
+                             outcome("GET", at + "?limit=1001"));
+        CPPUNIT_ASSERT_EQUAL(std::string("400 invalid-parameter"),
+                             outcome("GET", at + "?top=1&limit=1"));
+        CPPUNIT_ASSERT_EQUAL(std::string("400 invalid-parameter"),
+                             outcome("GET", at + "?top=1&cursor=" + page.member("next")));
         for (const char* body :
              {R"({"member":"a"})", R"({"member":"a","by":1,"score":1})", R"({"by":1})",
               R"({"member":"","by":1})", R"({"member":1,"by":1})", R"({"member":"a","by":"1"})",
@@ -314,8 +328,13 @@ public:
                              send("POST", at + "?keep=2", "", R"({"value":3})").body);
         CPPUNIT_ASSERT_EQUAL(std::string(R"({"items":[3,"two"],"next":null})"),
                              send("GET", at).body);
-        CPPUNIT_ASSERT_EQUAL(std::string(R"({"items":[3],"next":null})"),
-                             send("GET", at + "?limit=1").body);
+        const Answer page = send("GET", at + "?limit=1");
+        CPPUNIT_ASSERT(page.body.starts_with(R"({"items":[3],"next":")"));
+        send("POST", at + "?keep=3", "", R"({"value":4})");  // moves none of the rest
+        CPPUNIT_ASSERT_EQUAL(std::string(R"({"items":["two"],"next":null})"),
+                             send("GET", at + "?limit=1&cursor=" + page.member("next")).body);
+        CPPUNIT_ASSERT_EQUAL(std::string("400 invalid-cursor"), outcome("GET", at + "?cursor=x"));
+        CPPUNIT_ASSERT_EQUAL(std::string("400 invalid-parameter"), outcome("GET", at + "?limit=0"));
         CPPUNIT_ASSERT_EQUAL(201, send("POST", at + "?keep=1", "", R"({"value":null})").status);
         CPPUNIT_ASSERT_EQUAL(std::string(R"({"items":[null],"next":null})"), send("GET", at).body);
         CPPUNIT_ASSERT_EQUAL(std::string("422 invalid-field"), outcome("POST", at, "", "{}"));

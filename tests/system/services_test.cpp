@@ -352,6 +352,8 @@ private:
         options.environment.emplace_back("LARDER_SHELF_ENABLED", "true");
         // It stores what the shelf is to store here.
         options.environment.emplace_back("LARDER_METRICS_ENABLED", "false");
+        // It raises an alert where the machine grants programs no sandbox.
+        options.environment.emplace_back("LARDER_PROGRAMS_ENABLED", "false");
         daemon_ = std::make_unique<DaemonProcess>(options);
     }
     RawClient client() const { return RawClient(daemon_->port()); }

@@ -32,6 +32,10 @@ class CachePartsTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(replies);
     CPPUNIT_TEST(replies_cut_anywhere_are_not_there_yet);
     CPPUNIT_TEST(replies_that_lie_are_refused);
+    CPPUNIT_TEST(replies_hold_so_many_items);
+    CPPUNIT_TEST(replies_are_so_long);
+    CPPUNIT_TEST(what_has_no_end_is_refused_early);
+    CPPUNIT_TEST(commands);
     CPPUNIT_TEST(addresses);
     CPPUNIT_TEST(tokens);
     CPPUNIT_TEST(limits_of_settings);
@@ -156,18 +160,109 @@ public:
     }
 
     void replies_that_lie_are_refused() {
-        for (const char* bytes :
-             {"HTTP/1.1 200 OK\r\n", "$3\r\nabcdef\r\n", "$-2\r\n", "$99999999999\r\n",
-              "$4194305\r\n", "*1000000\r\n", ":12x\r\n", ":\r\n", ":+1\r\n", ":01\r\n",
-              "$1 \r\na\r\n", "+a\rb", "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", "\r\n",
-              ":99999999999999999999\r\n"}) {
+        for (const char* bytes : {"HTTP/1.1 200 OK\r\n",
+                                  "$3\r\nabcdef\r\n",
+                                  "$3\r\nabc\r\r",
+                                  "$-2\r\n",
+                                  "*-2\r\n",
+                                  "*1000000\r\n",
+                                  ":12x\r\n",
+                                  ":\r\n",
+                                  ":+1\r\n",
+                                  ":01\r\n",
+                                  "$1 \r\na\r\n",
+                                  "$01\r\na\r\n",
+                                  "$9223372036854775808\r\n",
+                                  "+a\rb\r\n",
+                                  "-a\nb\r\n",
+                                  "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n",
+                                  "\r\n",
+                                  ":99999999999999999999\r\n",
+                                  "%1\r\n",
+                                  "_\r\n",
+                                  "#t\r\n",
+                                  ",1.5\r\n",
+                                  "=5\r\ntxt:a\r\n"}) {
             ReplyReader reader;
             reader.feed(bytes);
             CPPUNIT_ASSERT_THROW_MESSAGE(bytes, reader.next(), BadReply);
         }
+    }
+
+    // All items of a reply count, in whatever arrays they are.
+    void replies_hold_so_many_items() {
+        const auto array = [](std::size_t items) {
+            std::string bytes = fmt::format("*{}\r\n", items);
+            for (std::size_t i = 0; i < items; ++i) bytes += ":1\r\n";
+            return bytes;
+        };
+        constexpr std::size_t kMost = ReplyReader::kMaxItems;
+        CPPUNIT_ASSERT_EQUAL(kMost, reply_of(array(kMost))->items.size());
+        CPPUNIT_ASSERT_THROW(reply_of(fmt::format("*{}\r\n", kMost + 1)), BadReply);
+        CPPUNIT_ASSERT_THROW(reply_of("*2\r\n" + array(kMost / 2) + array(kMost / 2)), BadReply);
+        ReplyReader reader;  // each reply has its own count
+        for (int i = 0; i < 3; ++i) {
+            reader.feed(array(kMost));
+            CPPUNIT_ASSERT(reader.next().has_value());
+        }
+        const std::string deep = "*1\r\n*1\r\n*1\r\n*1\r\n";
+        CPPUNIT_ASSERT(reply_of(deep + ":1\r\n").has_value());
+        CPPUNIT_ASSERT_THROW(reply_of(deep + "*1\r\n:1\r\n"), BadReply);
+    }
+
+    void replies_are_so_long() {
+        const auto text = [](std::size_t size) {
+            return fmt::format("${}\r\n{}\r\n", size, std::string(size, 'x'));
+        };
+        constexpr std::size_t kMost = ReplyReader::kMaxText;
+        CPPUNIT_ASSERT_EQUAL(kMost, reply_of(text(kMost))->text.size());
+        CPPUNIT_ASSERT_THROW(reply_of(text(kMost + 1)), BadReply);
         ReplyReader reader;
-        reader.feed("+" + std::string(5000, 'a'));
-        CPPUNIT_ASSERT_THROW(reader.next(), BadReply);
+        reader.feed("*1000\r\n");
+        std::size_t fed = 0;
+        const std::string part = text(kMost);
+        const auto feed_all = [&] {
+            for (int i = 0; i < 1000; ++i) {
+                reader.feed(part);
+                fed += part.size();
+                CPPUNIT_ASSERT(!reader.next());
+            }
+        };
+        CPPUNIT_ASSERT_THROW(feed_all(), BadReply);
+        CPPUNIT_ASSERT(fed > ReplyReader::kMaxReply - part.size());
+        CPPUNIT_ASSERT(fed <= ReplyReader::kMaxReply + part.size());
+    }
+
+    // hiredis waits for what a text announces, and for the end of a line, however long that takes.
+    void what_has_no_end_is_refused_early() {
+        const std::string part(16384, 'x');
+        for (const char* begin : {"$2147483647\r\n", "$99999999999\r\n", "$9223372036854775807\r\n",
+                                  "+", "-", ":", "$", "*", "*2\r\n:1\r\n+"}) {
+            ReplyReader reader;
+            reader.feed(begin);
+            CPPUNIT_ASSERT_MESSAGE(begin, !reader.next());
+            std::size_t fed = 0;
+            const auto feed_all = [&] {
+                while (fed < 2 * ReplyReader::kMaxText) {
+                    reader.feed(part);
+                    fed += part.size();
+                    CPPUNIT_ASSERT(!reader.next());
+                }
+            };
+            CPPUNIT_ASSERT_THROW_MESSAGE(begin, feed_all(), BadReply);
+            CPPUNIT_ASSERT_MESSAGE(begin, fed <= ReplyReader::kMaxText + 2 * part.size());
+        }
+    }
+
+    void commands() {
+        using namespace std::string_literals;
+        std::string out;
+        append_command(out, {"AUTH", "a\r\n\"b"});
+        append_command(out, {"SET", "", "\0%s"s});
+        CPPUNIT_ASSERT_EQUAL(
+            "*2\r\n$4\r\nAUTH\r\n$5\r\na\r\n\"b\r\n"s
+            "*3\r\n$3\r\nSET\r\n$0\r\n\r\n$3\r\n\0%s\r\n"s,
+            out);
     }
 
     void addresses() {

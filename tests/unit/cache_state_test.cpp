@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <latch>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,12 +32,14 @@ struct Subject {
     virtual Sessions& sessions() = 0;
     virtual Limits& limits() = 0;
     virtual Boards& boards() = 0;
+    virtual std::int64_t now_us() = 0;  // by the clock that limits go by
 };
 
 struct InMemory final : Subject {
     Sessions& sessions() override { return sessions_; }
     Limits& limits() override { return limits_; }
     Boards& boards() override { return boards_; }
+    std::int64_t now_us() override { return MemoryLimits::steady_us(); }
 
     MemorySessions sessions_{1U << 20U};
     MemoryLimits limits_;
@@ -63,6 +67,10 @@ struct InRedis final : Subject {
     Sessions& sessions() override { return *sessions_; }
     Limits& limits() override { return *limits_; }
     Boards& boards() override { return *boards_; }
+    std::int64_t now_us() override {
+        const RedisReply time = link_->ask({"TIME"});
+        return std::stoll(time.items.at(0).text) * 1'000'000 + std::stoll(time.items.at(1).text);
+    }
 
     test::RedisServer server_;
     std::unique_ptr<RedisLink> link_;
@@ -94,7 +102,11 @@ template <class S> class CacheStateTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(limits_by_many);
     CPPUNIT_TEST(boards_rank);
     CPPUNIT_TEST(boards_stay_finite);
+    CPPUNIT_TEST(boards_page);
+    CPPUNIT_TEST(boards_page_while_scores_change);
     CPPUNIT_TEST(lists_keep_the_newest);
+    CPPUNIT_TEST(lists_page);
+    CPPUNIT_TEST(lists_page_while_they_grow);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -233,26 +245,34 @@ public:
         CPPUNIT_ASSERT(test::eventually([&] { return limits().take("k", quick).allowed; }));
     }
 
-    // Never more than the limit and what refilled while it was asked.
+    // 64 at once: never more than the limit and what refilled from before the first asked to after
+    // the last was answered, by the clock of who counts. Of the first limit next to nothing does.
     void limits_by_many() {
-        constexpr std::uint64_t kLimit = 50;
-        constexpr std::int64_t kWindow = 2'000'000;
-        std::atomic<std::uint64_t> admitted{0};
-        std::vector<std::thread> threads;
-        const std::int64_t began = MemoryLimits::steady_us();
-        for (int i = 0; i < 8; ++i) {
-            threads.emplace_back([&] {
-                for (int k = 0; k < 60; ++k) {
-                    if (limits().take("k", {kLimit, kWindow, 1}).allowed) ++admitted;
+        constexpr int kCallers = 64, kEach = 10;
+        for (const Limit& limit : {Limit{100, 3'600'000'000, 1}, Limit{50, 500'000, 1}}) {
+            const std::string key = std::to_string(limit.limit);
+            std::atomic<std::uint64_t> admitted{0};
+            std::latch all_there(kCallers);
+            const std::int64_t began = subject_->now_us();
+            {
+                std::vector<std::jthread> callers;
+                for (int i = 0; i < kCallers; ++i) {
+                    callers.emplace_back([&] {
+                        all_there.arrive_and_wait();
+                        for (int k = 0; k < kEach; ++k) {
+                            if (limits().take(key, limit).allowed) ++admitted;
+                        }
+                    });
                 }
-            });
+            }
+            const auto took = static_cast<double>(subject_->now_us() - began);
+            const double refilled =
+                took * static_cast<double>(limit.limit) / static_cast<double>(limit.window_us);
+            const double most = static_cast<double>(limit.limit) + refilled + 0.001;
+            CPPUNIT_ASSERT_MESSAGE(fmt::format("{} of at most {:.3f}", admitted.load(), most),
+                                   static_cast<double>(admitted) <= most);
+            CPPUNIT_ASSERT(admitted >= limit.limit);
         }
-        for (std::thread& thread : threads) thread.join();
-        const double took = static_cast<double>(MemoryLimits::steady_us() - began);
-        const double most = kLimit + took * kLimit / kWindow + 1;
-        CPPUNIT_ASSERT_MESSAGE(fmt::format("{} of at most {:.1f}", admitted.load(), most),
-                               static_cast<double>(admitted) <= most);
-        CPPUNIT_ASSERT(admitted >= kLimit);
     }
 
     void boards_rank() {
@@ -267,11 +287,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::uint64_t{3}, all.score("b", "cid", -1, false).rank);
         CPPUNIT_ASSERT_EQUAL(std::uint64_t{1}, all.score("b", "dan", 9, false).rank);  // a tie
         CPPUNIT_ASSERT_EQUAL(std::uint64_t{3}, all.find("b", "ann")->rank);
-        std::string order;
-        for (const Standing& one : all.top("b", 3)) {
-            order += fmt::format("{} {} {};", one.rank, one.member, one.score);
-        }
-        CPPUNIT_ASSERT_EQUAL(std::string("1 dan 9;2 bob 9;3 ann 4.5;"), order);
+        CPPUNIT_ASSERT_EQUAL(std::string("1 dan 9;2 bob 9;3 ann 4.5;"), lines(all.top("b", 3)));
         CPPUNIT_ASSERT_EQUAL(
             0.1 + 0.2, (all.score("c", "x", 0.1, true), all.score("c", "x", 0.2, true).score));
         CPPUNIT_ASSERT(all.remove("b"));
@@ -291,12 +307,52 @@ public:
         CPPUNIT_ASSERT_EQUAL(kMost, boards().find("b", "m")->score);
     }
 
+    // Scores of both signs, many of them equal, names that no locale orders by their bytes.
+    void boards_page() {
+        for (int i = 0; i < 40; ++i) {
+            const char* const form = i % 3 == 0 ? "M{}" : i % 3 == 1 ? "m{}" : "\u00e4{}";
+            boards().score("b", fmt::format(fmt::runtime(form), i), i % 4 * 0.1 - 0.2, false);
+        }
+        const auto all = boards().top("b", 100);
+        CPPUNIT_ASSERT_EQUAL(std::size_t{40}, all.size());
+        for (std::size_t size = 1; size <= 41; size += 3) {
+            std::vector<Standing> paged;
+            std::optional<Standing> after;
+            for (;;) {
+                const auto page = boards().top("b", size, after);
+                paged.insert(paged.end(), page.begin(), page.end());
+                if (page.size() < size) break;
+                after = page.back();
+            }
+            CPPUNIT_ASSERT_EQUAL(lines(all), lines(paged));
+        }
+        CPPUNIT_ASSERT(boards().top("none", 1, all.front()).empty());
+    }
+
+    // The place of who moved or went is still a place.
+    void boards_page_while_scores_change() {
+        for (const char* name : {"a", "b", "c", "d", "e"}) boards().score("b", name, 5, false);
+        boards().score("b", "z", 9, false);
+        const auto page = boards().top("b", 3);
+        CPPUNIT_ASSERT_EQUAL(std::string("1 z 9;2 e 5;3 d 5;"), lines(page));
+        boards().score("b", "d", 1, false);
+        CPPUNIT_ASSERT_EQUAL(std::string("3 c 5;4 b 5;5 a 5;6 d 1;"),
+                             lines(boards().top("b", 10, page.back())));
+        boards().score("b", "d", 10, false);
+        CPPUNIT_ASSERT_EQUAL(std::string("4 c 5;5 b 5;"), lines(boards().top("b", 2, page.back())));
+        boards().remove("b");
+        CPPUNIT_ASSERT(boards().top("b", 2, page.back()).empty());
+        boards().score("b", "new", 5, false);  // above the place, by name
+        boards().score("b", "a", 5, false);
+        CPPUNIT_ASSERT_EQUAL(std::string("2 a 5;"), lines(boards().top("b", 2, page.back())));
+    }
+
     void lists_keep_the_newest() {
         for (int i = 1; i <= 6; ++i) {
             CPPUNIT_ASSERT_EQUAL(static_cast<std::size_t>(std::min(i, 4)),
                                  boards().push("l", std::to_string(i), 4));
         }
-        CPPUNIT_ASSERT((std::vector<std::string>{"6", "5", "4"} == boards().newest("l", 3)));
+        CPPUNIT_ASSERT_EQUAL(std::string("6 5 4 "), values(boards().newest("l", 3)));
         CPPUNIT_ASSERT_EQUAL(std::size_t{4}, boards().newest("l", 100).size());
         CPPUNIT_ASSERT_EQUAL(std::size_t{2}, boards().push("l", "7", 2));
         CPPUNIT_ASSERT(boards().newest("none", 10).empty());
@@ -304,7 +360,51 @@ public:
         CPPUNIT_ASSERT(!boards().remove_list("l"));
     }
 
+    void lists_page() {
+        for (int i = 1; i <= 10; ++i) boards().push("l", std::to_string(i), 8);
+        const auto first = boards().newest("l", 3);
+        CPPUNIT_ASSERT_EQUAL(std::string("10 9 8 "), values(first));
+        const auto second = boards().newest("l", 3, first.back().number);
+        CPPUNIT_ASSERT_EQUAL(std::string("7 6 5 "), values(second));
+        const auto last = boards().newest("l", 3, second.back().number);
+        CPPUNIT_ASSERT_EQUAL(std::string("4 3 "), values(last));
+        CPPUNIT_ASSERT(boards().newest("l", 3, last.back().number).empty());
+        CPPUNIT_ASSERT(boards().newest("l", 3, 1).empty());
+        CPPUNIT_ASSERT_EQUAL(std::string("10 9 "),
+                             values(boards().newest("l", 2, first.front().number + 100)));
+    }
+
+    // A page goes on where the one before ended, whatever came or went at either end; and never in
+    // a list that was there before under the same name.
+    void lists_page_while_they_grow() {
+        for (int i = 1; i <= 6; ++i) boards().push("l", std::to_string(i), 6);
+        const auto place = boards().newest("l", 2).back().number;
+        for (int i = 7; i <= 8; ++i) boards().push("l", std::to_string(i), 6);
+        CPPUNIT_ASSERT_EQUAL(std::string("4 3 "), values(boards().newest("l", 9, place)));
+        for (int i = 9; i <= 20; ++i) boards().push("l", std::to_string(i), 6);
+        CPPUNIT_ASSERT(boards().newest("l", 9, place).empty());
+        const auto head = boards().newest("l", 1).back().number;
+        boards().remove_list("l");
+        boards().push("other", "x", 6);
+        for (int i = 1; i <= 6; ++i) boards().push("l", std::to_string(i), 6);
+        CPPUNIT_ASSERT(boards().newest("l", 9, head).empty());
+        CPPUNIT_ASSERT(boards().newest("l", 9, place).empty());
+        CPPUNIT_ASSERT_EQUAL(std::string("6 5 "), values(boards().newest("l", 2)));
+    }
+
 private:
+    static std::string lines(const std::vector<Standing>& standings) {
+        std::string text;
+        for (const Standing& one : standings) {
+            text += fmt::format("{} {} {};", one.rank, one.member, one.score);
+        }
+        return text;
+    }
+    static std::string values(const std::vector<ListValue>& list) {
+        std::string text;
+        for (const ListValue& one : list) text.append(one.value).append(" ");
+        return text;
+    }
     Sessions& sessions() { return subject_->sessions(); }
     Limits& limits() { return subject_->limits(); }
     Boards& boards() { return subject_->boards(); }
@@ -312,72 +412,39 @@ private:
     std::unique_ptr<Subject> subject_;
 };
 
-// What only memory has: it is full some day.
-class CacheRoomTest : public CppUnit::TestFixture {
-    CPPUNIT_TEST_SUITE(CacheRoomTest);
-    CPPUNIT_TEST(sessions_have_a_budget);
-    CPPUNIT_TEST(boards_have_a_budget);
-    CPPUNIT_TEST(limits_forget_the_wholest);
-    CPPUNIT_TEST(limits_never_admit_more);
+// What only Redis has: others may fill it, too.
+class CacheStateOfOthersTest : public CppUnit::TestFixture {
+    CPPUNIT_TEST_SUITE(CacheStateOfOthersTest);
+    CPPUNIT_TEST(lists_page_without_numbers);
+    CPPUNIT_TEST(more_sessions_than_a_reply_holds);
     CPPUNIT_TEST_SUITE_END();
 
 public:
-    void sessions_have_a_budget() {
-        MemorySessions sessions(10'000);
-        int count = 0;
-        while (sessions.create(std::to_string(count), session_of("ann", 0, 1000, 1000))) ++count;
-        CPPUNIT_ASSERT(count > 5 && sessions.bytes() <= 10'000);
-        sessions.sweep(1000);
-        CPPUNIT_ASSERT_EQUAL(std::size_t{0}, sessions.bytes());
-        CPPUNIT_ASSERT(sessions.create("x", session_of("ann", 0, 1000, 1000)));
-    }
-
-    void boards_have_a_budget() {
-        MemoryBoards boards(10'000);
-        int count = 0;
-        const auto add = [&] {
-            try {
-                boards.score("b", std::to_string(count), 1, true);
-                return true;
-            } catch (const Error& full) {
-                CPPUNIT_ASSERT_EQUAL(std::string("board-full"), full.slug());
-                return false;
+    // Their values have none, and so a list has more values than its numbers tell.
+    void lists_page_without_numbers() {
+        InRedis redis;
+        for (const std::size_t length : {3U, 7U}) {
+            redis.server_.command({"LPUSH", "test:list:l", "1", "2", "3"});
+            std::uint64_t place = 0;
+            for (std::size_t i = 0; i < length; ++i) {
+                place = redis.boards().newest("l", 1, place).at(0).number;
             }
-        };
-        while (add()) ++count;
-        CPPUNIT_ASSERT(count > 5);
-        boards.score("b", "0", 1, true);  // who is on it can still score
-        CPPUNIT_ASSERT_THROW(boards.push("l", std::string(1000, 'x'), 10), Error);
-        boards.remove("b");
-        boards.push("l", "x", 10);
+            CPPUNIT_ASSERT(redis.boards().newest("l", 1, place).empty());
+            redis.boards().push("l", "ours", 100);
+        }
     }
 
-    void limits_forget_the_wholest() {
-        MemoryLimits limits;
-        for (int i = 0; i < 300'000; ++i) {
-            limits.take(std::to_string(i), {10, 3'600'000'000, 1});
-        }
-        CPPUNIT_ASSERT(limits.count() <= 16U * 16384);
-    }
-
-    // By a clock of its own: over any span of a long run, no more than the limit and the refill.
-    void limits_never_admit_more() {
-        static std::int64_t now = 0;
-        now = 1'000'000;
-        MemoryLimits limits([] { return now; });
-        const Limit limit{7, 1'000'000, 1};
-        std::vector<std::int64_t> admitted;
-        for (int i = 0; i < 20'000; ++i) {
-            now += (i * 7919) % 40'000;
-            if (limits.take("k", limit).allowed) admitted.push_back(now);
-        }
-        for (std::size_t first = 0; first < admitted.size(); first += 13) {
-            for (std::size_t last = first; last < std::min(first + 60, admitted.size()); ++last) {
-                const double span = static_cast<double>(admitted[last] - admitted[first]);
-                CPPUNIT_ASSERT(static_cast<double>(last - first + 1) <= 7 + span * 7 / 1e6 + 0.001);
-            }
-        }
-        CPPUNIT_ASSERT(admitted.size() > 1000);
+    // It was taken for a lie, and Redis for away.
+    void more_sessions_than_a_reply_holds() {
+        InRedis redis;
+        const std::int64_t now = unix_now_ms();
+        CPPUNIT_ASSERT(redis.sessions().create("id", session_of("ann", now, 60'000, 60'000)));
+        redis.server_.command({"EVAL",
+                               "for i = 1, tonumber(ARGV[1]) do "
+                               "redis.call('SADD', KEYS[1], 'ended' .. i) end",
+                               "1", "test:user:ann", std::to_string(ReplyReader::kMaxItems + 1)});
+        CPPUNIT_ASSERT_EQUAL(std::size_t{1}, redis.sessions().list("ann", now).size());
+        CPPUNIT_ASSERT(redis.link_->is_ready());
     }
 };
 
@@ -385,7 +452,7 @@ using CacheStateInMemory = CacheStateTest<InMemory>;
 using CacheStateInRedis = CacheStateTest<InRedis>;
 LARDER_TEST_SUITE(CacheStateInMemory);
 LARDER_TEST_SUITE(CacheStateInRedis);
-LARDER_TEST_SUITE(CacheRoomTest);
+LARDER_TEST_SUITE(CacheStateOfOthersTest);
 
 }  // namespace
 }  // namespace larder::cache
