@@ -82,12 +82,20 @@ void BackupPlugin::clean(const CleanupRequest& request, CleanupSink& sink) {
 
 namespace {
 
-constinit const std::array<larder::Setting, 9> kSettings = {{
+constinit const std::array<larder::Setting, 12> kSettings = {{
     {"schedule", "text", "daily 02:00", nullptr, nullptr,
      "When a full backup is made by itself: every 6h, daily 02:00, a cron line, or off.", false,
      false},
-    {"keep", "integer", "7", "0", "100000",
-     "How many backups stay after a scheduled one; 0 removes none.", true, false},
+    {"keep_count", "integer", "7", "0", "100000",
+     "How many of the newest backups stay after a scheduled one. One that any of the four rules "
+     "keeps stays; where all four are 0, none goes.",
+     true, false},
+    {"keep_daily", "integer", "0", "0", "100000",
+     "Of how many days (UTC) that have backups the newest one stays.", true, false},
+    {"keep_weekly", "integer", "0", "0", "100000",
+     "Of how many weeks, from Mondays on, the newest one stays.", true, false},
+    {"keep_monthly", "integer", "0", "0", "100000", "Of how many months the newest one stays.",
+     true, false},
     {"verify", "choice:after|off", "after", nullptr, nullptr,
      "Whether each new backup is verified at once.", true, false},
     {"key_file", "path", "", nullptr, nullptr,

@@ -42,6 +42,13 @@ void keep_newest_of(std::vector<Decision>& decisions, const std::vector<Record>&
 
 }  // namespace
 
+Keep Keep::of(const Settings& settings, std::string_view prefix) {
+    const auto number = [&](std::string_view name) {
+        return static_cast<std::uint64_t>(settings.integer(fmt::format("{}{}", prefix, name)));
+    };
+    return {number("count"), number("daily"), number("weekly"), number("monthly")};
+}
+
 std::vector<Decision> decide(const std::vector<Record>& records, const Keep& keep) {
     const std::vector<Record> newest_first(records.rbegin(), records.rend());
     std::vector<Decision> decisions;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "backup_catalog.hpp"
+#include "backup_retention.hpp"
 #include "larder/host.hpp"
 
 namespace larder::backup {
@@ -13,7 +14,8 @@ namespace larder::backup {
 struct Options {
     std::string key_file, second_directory;
     bool verify_after = true, encrypt = false;
-    std::uint64_t keep = 7, second_keep = 7, max_import = 0;
+    Keep keep;
+    std::uint64_t second_keep = 7, max_import = 0;
     std::chrono::milliseconds overdue{};
 
     static Options of(const Settings& settings) {
@@ -21,7 +23,7 @@ struct Options {
                 settings.text("second_directory"),
                 settings.text("verify") == "after",
                 settings.flag("encrypt"),
-                static_cast<std::uint64_t>(settings.integer("keep")),
+                Keep::of(settings, "keep_"),
                 static_cast<std::uint64_t>(settings.integer("second_keep")),
                 settings.bytes("max_import"),
                 settings.duration("overdue")};

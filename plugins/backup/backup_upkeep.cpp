@@ -146,10 +146,10 @@ void Upkeep::make(JobRun& run) {
     wanted.note = "scheduled";
     const OperationPtr making = begin_backup(site_, operations_, wanted);
     wait(making, run);
-    if (options.keep == 0 || run.cancel().cancelled()) return;
+    if (!options.keep.any() || run.cancel().cancelled()) return;
     wait(operations_.begin("cleanup", making->backup_id,
                            [this, keep = options.keep](Operation&) {
-                               auto decisions = decide(site_.catalog.all(), {keep, 0, 0, 0});
+                               auto decisions = decide(site_.catalog.all(), keep);
                                carry_out(site_.catalog, decisions);
                                return Answered{200, "{}"};
                            }),
