@@ -14,19 +14,15 @@ namespace larder::backup {
 struct Options {
     std::string key_file, second_directory;
     bool verify_after = true, encrypt = false;
-    Keep keep;
-    std::uint64_t second_keep = 7, max_import = 0;
+    Keep keep, second_keep;
+    std::uint64_t max_import = 0;
     std::chrono::milliseconds overdue{};
 
     static Options of(const Settings& settings) {
-        return {settings.text("key_file"),
-                settings.text("second_directory"),
-                settings.text("verify") == "after",
-                settings.flag("encrypt"),
-                Keep::of(settings, "keep_"),
-                static_cast<std::uint64_t>(settings.integer("second_keep")),
-                settings.bytes("max_import"),
-                settings.duration("overdue")};
+        return {settings.text("key_file"),          settings.text("second_directory"),
+                settings.text("verify") == "after", settings.flag("encrypt"),
+                Keep::of(settings, "keep_"),        Keep::of(settings, "second_keep_"),
+                settings.bytes("max_import"),       settings.duration("overdue")};
     }
 };
 

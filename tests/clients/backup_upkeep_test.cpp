@@ -1,7 +1,10 @@
-// What is done about backups by themselves: how scheduled ones are thinned out. Times are crafted:
-// records are written into the index while no daemon runs.
+// What is done about backups by themselves: how scheduled ones are thinned out, and what the second
+// directory has of them. Times are crafted: records are written into the index while no daemon
+// runs.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,12 +17,19 @@
 namespace larder::test {
 namespace {
 
+namespace fs = std::filesystem;
+using Ids = std::vector<std::string>;
 using Environment = std::vector<std::pair<std::string, std::string>>;
 
 class BackupUpkeepTest : public DaemonFixture {
     CPPUNIT_TEST_SUITE(BackupUpkeepTest);
     CPPUNIT_TEST(a_scheduled_one_thins_out_by_all_rules);
     CPPUNIT_TEST(without_a_rule_all_stay);
+    CPPUNIT_TEST(copies_what_was_made);
+    CPPUNIT_TEST(catches_up_with_what_was_missed);
+    CPPUNIT_TEST(tells_of_an_archive_that_cannot_be_copied);
+    CPPUNIT_TEST(the_second_directory_alone_is_enough);
+    CPPUNIT_TEST(what_it_has_is_taken_in_elsewhere);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -28,7 +38,7 @@ public:
                     {"LARDER_BACKUP_KEEP_DAILY", "2"},
                     {"LARDER_BACKUP_KEEP_WEEKLY", "2"},
                     {"LARDER_BACKUP_KEEP_MONTHLY", "3"}});
-        make_scheduled();
+        run_job("backup.make");
         // No rule keeps the 10th of January, but it is the newest that is verified; none the 4th of
         // February, but the 5th is based on it.
         CPPUNIT_ASSERT_EQUAL(std::string("2020-01-10 2020-01-31 2020-02-04 2020-02-05 new"),
@@ -37,7 +47,7 @@ public:
 
     void without_a_rule_all_stay() {
         begin_with({{"LARDER_BACKUP_KEEP_COUNT", "0"}});
-        make_scheduled();
+        run_job("backup.make");
         const std::string all =
             "2020-01-09 2020-01-10 2020-01-31 2020-02-03 2020-02-04 2020-02-05 new";
         CPPUNIT_ASSERT_EQUAL(all, listed());
@@ -46,7 +56,140 @@ public:
         CPPUNIT_ASSERT_EQUAL(all, listed());
     }
 
+    void copies_what_was_made() {
+        begin_with_second({{"LARDER_BACKUP_SECOND_KEEP_COUNT", "2"}});
+        const std::string gone = make(), full = make();
+        const std::string one = make(R"({"type":"incremental"})");
+        CPPUNIT_ASSERT((Ids{full, one} == copies()));
+        CPPUNIT_ASSERT(!fs::exists(copy_of(gone)));
+        // By number the full one would go, but the chain needs it.
+        const std::string two = make(R"({"type":"incremental"})");
+        CPPUNIT_ASSERT((Ids{full, one, two} == copies()));
+        for (const std::string& id : {full, one, two}) {
+            CPPUNIT_ASSERT(read_file(archive_of(id)) == read_file(copy_of(id)));
+        }
+        // What is removed here stays there, by its own rules.
+        CPPUNIT_ASSERT_EQUAL(204, send("DELETE", "/api/backups/" + two).status);
+        const std::string last = make(), newest = make();
+        CPPUNIT_ASSERT((Ids{last, newest} == copies()));
+    }
+
+    void catches_up_with_what_was_missed() {
+        begin_with_second({});
+        fs::remove_all(second());
+        const std::string full = make(), one = make(R"({"type":"incremental"})");
+        CPPUNIT_ASSERT(has_alert());
+        CPPUNIT_ASSERT(!fs::exists(second()));
+        run_job("backup.copy");
+        CPPUNIT_ASSERT(has_alert());
+        fs::create_directories(second());
+        run_job("backup.copy");
+        CPPUNIT_ASSERT((Ids{full, one} == copies()));
+        CPPUNIT_ASSERT(!has_alert());
+        // A parent that is lost there is copied before what is based on it.
+        fs::remove(copy_of(full));
+        const std::string two = make(R"({"type":"incremental"})");
+        CPPUNIT_ASSERT((Ids{full, one, two} == copies()));
+    }
+
+    void tells_of_an_archive_that_cannot_be_copied() {
+        begin_with_second({});
+        fs::remove_all(second());
+        const std::string bad = make(), good = make();
+        std::string bytes = read_file(archive_of(bad));
+        bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+        write_file(archive_of(bad), bytes);
+        fs::create_directories(second());
+        run_job("backup.copy");
+        CPPUNIT_ASSERT((Ids{good} == copies()));
+        CPPUNIT_ASSERT(has_alert());
+        const std::string alerts = send("GET", "/api/alerts?state=raised").body;
+        CPPUNIT_ASSERT(alerts.find("damaged-" + bad) != std::string::npos);
+    }
+
+    void the_second_directory_alone_is_enough() {
+        const std::string last = make_chain_and_lose_it();
+        fs::copy(second(), folder_->path() + "/backups");
+        start();
+        expect_restored(last);
+    }
+
+    void what_it_has_is_taken_in_elsewhere() {
+        const std::string last = make_chain_and_lose_it();
+        start();
+        for (const std::string& id : copies()) {
+            const Answer taken = send("POST", "/api/backups/import",
+                                      "Content-Type: application/gzip\r\n", read_file(copy_of(id)));
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(taken.body, 201, taken.status);
+            CPPUNIT_ASSERT_EQUAL(id, taken.member("backup_id"));
+        }
+        expect_restored(last);
+    }
+
 private:
+    std::string second() const { return elsewhere_ / "second"; }
+    std::string archive_of(const std::string& id) const {
+        return fmt::format("{}/backups/{}.tar.gz", folder_->path(), id);
+    }
+    std::string copy_of(const std::string& id) const {
+        return fmt::format("{}/{}.tar.gz", second(), id);
+    }
+    void begin_with_second(Environment settings) {
+        fs::create_directories(second());
+        environment_ = std::move(settings);
+        environment_.emplace_back("LARDER_BACKUP_SECOND_DIRECTORY", second());
+        restart();
+    }
+    std::string make(const std::string& body = "") const {
+        const Answer made = send("POST", "/api/backups", "Prefer: wait=60\r\n", body);
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(made.body, 201, made.status);
+        return made.member("backup_id");
+    }
+    // The ids of the archives there, which are all that is there beside their index.
+    Ids copies() const {
+        Ids ids;
+        for (const auto& entry : fs::directory_iterator(second())) {
+            const std::string name = entry.path().filename().string();
+            if (name != "backup_index.json") ids.push_back(name.substr(0, name.find(".tar.gz")));
+        }
+        std::sort(ids.begin(), ids.end());
+        return ids;
+    }
+    bool has_alert() const {
+        return send("GET", "/api/alerts?state=raised").body.find("second-directory") !=
+               std::string::npos;
+    }
+    void put(const std::string& value) const {
+        CPPUNIT_ASSERT(send("PUT", "/api/kv/storage/a", "", value).status < 300);
+    }
+    // The last of a full backup and two incremental ones, of a daemon whose data are gone.
+    std::string make_chain_and_lose_it() {
+        begin_with_second({});
+        put("1");
+        CPPUNIT_ASSERT_EQUAL(201, send("PUT", "/api/files/stays.txt", "", "stays").status);
+        make();
+        put("2");
+        make(R"({"type":"incremental"})");
+        put("3");
+        const std::string last = make(R"({"type":"incremental"})");
+        put("4");
+        CPPUNIT_ASSERT_EQUAL(0, daemon_->stop());
+        folder_ = std::make_unique<TemporaryFolder>();
+        return last;
+    }
+    void expect_restored(const std::string& id) const {
+        const std::string url = "/api/backups/" + id;
+        CPPUNIT_ASSERT_EQUAL(std::string(R"({"ok":true,"faults":[]})"),
+                             send("POST", url + "/verify").body);
+        const Answer restored = send("POST", url + "/restore", "Prefer: wait=60\r\n");
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(restored.body, 200, restored.status);
+        CPPUNIT_ASSERT_EQUAL(std::string("3"), send("GET", "/api/kv/storage/a").body);
+        const auto files = object_of(send("GET", "/api/files").body)->getArray("items");
+        CPPUNIT_ASSERT_EQUAL(std::size_t{1}, files->size());
+        const auto name = files->getObject(0)->getValue<std::string>("filename");
+        CPPUNIT_ASSERT_EQUAL(std::string("stays"), send("GET", "/api/files/" + name).body);
+    }
+
     // A daemon with backups of January and February 2020, of which 10 January alone is verified.
     void begin_with(Environment settings) {
         CPPUNIT_ASSERT_EQUAL(0, daemon_->stop());
@@ -70,15 +213,15 @@ private:
                    fmt::format(R"({{"backups":{{{}}}}})", records));
         start();
     }
-    // By its job, to the end of the run.
-    void make_scheduled() {
-        const std::string job = "/api/scheduler/jobs/backup.make";
+    // To the end of the run, which is a success.
+    void run_job(const std::string& name) const {
+        const std::string job = "/api/scheduler/jobs/" + name;
+        const auto runs = [&] { return object_of(send("GET", job).body)->getArray("history"); };
+        const std::size_t before = runs()->size();
         CPPUNIT_ASSERT_EQUAL(202, send("POST", job + "/run").status);
-        CPPUNIT_ASSERT(eventually([&] {
-            const Answer told = send("GET", job);
-            return told.body.find(R"("running":false)") != std::string::npos &&
-                   told.body.find(R"("last_run":null)") == std::string::npos;
-        }));
+        CPPUNIT_ASSERT(eventually([&] { return runs()->size() > before; }));
+        CPPUNIT_ASSERT_EQUAL(std::string("succeeded"),
+                             runs()->getObject(0)->getValue<std::string>("outcome"));
     }
     // The days of the backups that there are; of those of now "new".
     std::string listed() const {
@@ -91,6 +234,8 @@ private:
         }
         return days;
     }
+
+    const TemporaryFolder elsewhere_;
 };
 
 LARDER_TEST_SUITE(BackupUpkeepTest);
