@@ -113,6 +113,7 @@ void Second::write_index() {
 
 std::vector<Record> Second::all() const {
     std::vector<Record> records;
+    records.reserve(records_.size());
     for (const auto& [id, record] : records_) records.push_back(record);
     std::sort(records.begin(), records.end(), is_older);
     return records;
@@ -202,6 +203,7 @@ std::vector<Record> to_copy(const std::vector<Record>& made, const std::vector<R
         all.insert_or_assign(record.backup_id, record);
     }
     std::vector<Record> by_age;
+    by_age.reserve(all.size());
     for (const auto& [id, record] : all) by_age.push_back(record);
     std::sort(by_age.begin(), by_age.end(), is_older);
     std::set<std::string> unwanted;
