@@ -42,9 +42,7 @@ std::vector<Record> by_age(const std::vector<DocumentPtr>& documents) {
     for (const DocumentPtr& document : documents) {
         if (is_backup_id(document->key)) records.push_back(record_of(document->value));
     }
-    std::sort(records.begin(), records.end(), [](const Record& a, const Record& b) {
-        return std::tie(a.created_ms, a.backup_id) < std::tie(b.created_ms, b.backup_id);
-    });
+    std::sort(records.begin(), records.end(), is_older);
     return records;
 }
 

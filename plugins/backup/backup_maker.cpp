@@ -16,6 +16,7 @@
 #include "backup_archive.hpp"
 #include "backup_chain.hpp"
 #include "backup_paths.hpp"
+#include "backup_staged.hpp"
 #include "larder/time.hpp"
 #include "storage-kit/digest.hpp"
 
@@ -218,19 +219,6 @@ void add_manifest(ArchiveWriter& archive, const Manifest& manifest) {
 double ratio_of(std::uint64_t packed, std::uint64_t plain) {
     return plain == 0 ? 1.0 : static_cast<double>(packed) / static_cast<double>(plain);
 }
-
-// A staged file that goes away unless it became an archive.
-class Staged {
-public:
-    explicit Staged(std::string path) : path_(std::move(path)) {}
-    ~Staged() { ::unlink(path_.c_str()); }
-    Staged(const Staged&) = delete;
-    Staged& operator=(const Staged&) = delete;
-    const std::string& path() const noexcept { return path_; }
-
-private:
-    const std::string path_;
-};
 
 }  // namespace
 

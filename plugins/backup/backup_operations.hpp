@@ -29,7 +29,7 @@ public:
     Operation(std::string its_kind, std::string of_backup)
         : kind(std::move(its_kind)), backup_id(std::move(of_backup)) {}
 
-    const std::string kind, backup_id;  // "create" "verify" "restore" "import"
+    const std::string kind, backup_id;  // "create" "verify" "restore" "copy"…
     // Set by the work, read by anybody. `total` 0: not known.
     std::atomic<std::uint64_t> bytes{0}, total{0}, files{0};
 

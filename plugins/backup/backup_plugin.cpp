@@ -82,12 +82,20 @@ void BackupPlugin::clean(const CleanupRequest& request, CleanupSink& sink) {
 
 namespace {
 
-constinit const std::array<larder::Setting, 9> kSettings = {{
+constinit const std::array<larder::Setting, 15> kSettings = {{
     {"schedule", "text", "daily 02:00", nullptr, nullptr,
      "When a full backup is made by itself: every 6h, daily 02:00, a cron line, or off.", false,
      false},
-    {"keep", "integer", "7", "0", "100000",
-     "How many backups stay after a scheduled one; 0 removes none.", true, false},
+    {"keep_count", "integer", "7", "0", "100000",
+     "How many of the newest backups stay after a scheduled one. One that any of the four rules "
+     "keeps stays; where all four are 0, none goes.",
+     true, false},
+    {"keep_daily", "integer", "0", "0", "100000",
+     "Of how many days (UTC) that have backups the newest one stays.", true, false},
+    {"keep_weekly", "integer", "0", "0", "100000",
+     "Of how many weeks, from Mondays on, the newest one stays.", true, false},
+    {"keep_monthly", "integer", "0", "0", "100000", "Of how many months the newest one stays.",
+     true, false},
     {"verify", "choice:after|off", "after", nullptr, nullptr,
      "Whether each new backup is verified at once.", true, false},
     {"key_file", "path", "", nullptr, nullptr,
@@ -96,8 +104,19 @@ constinit const std::array<larder::Setting, 9> kSettings = {{
     {"encrypt", "flag", "false", nullptr, nullptr, "Whether scheduled backups are encrypted.", true,
      false},
     {"second_directory", "path", "", nullptr, nullptr,
-     "Another folder, best on another disk, that full backups are copied to.", true, false},
-    {"second_keep", "integer", "7", "1", "100000", "How many archives stay in second_directory.",
+     "Another folder, best on another disk, that all backups are copied to. It is never made: name "
+     "one that is away while the disk is not mounted.",
+     true, false},
+    {"second_keep_count", "integer", "7", "0", "100000",
+     "What stays in second_directory goes by these four as by keep_count to keep_monthly, each "
+     "time "
+     "something is copied there.",
+     true, false},
+    {"second_keep_daily", "integer", "0", "0", "100000", "The newest of each of so many days.",
+     true, false},
+    {"second_keep_weekly", "integer", "0", "0", "100000", "The newest of each of so many weeks.",
+     true, false},
+    {"second_keep_monthly", "integer", "0", "0", "100000", "The newest of each of so many months.",
      true, false},
     {"overdue", "duration", "26h", "0s", "366d",
      "An alert is raised when the newest backup is older; 0s never.", true, false},

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <tuple>
+
 #include "backup_members.hpp"
 #include "larder/time.hpp"
 #include "storage-kit/json.hpp"
@@ -9,6 +11,10 @@
 namespace larder::backup {
 
 namespace json = storage::json;
+
+bool is_older(const Record& a, const Record& b) {
+    return std::tie(a.created_ms, a.backup_id) < std::tie(b.created_ms, b.backup_id);
+}
 
 std::string record_json(const Record& record, std::string_view extra) {
     return fmt::format(

@@ -25,6 +25,9 @@ struct Record {
     bool is_incremental() const noexcept { return !parent.empty(); }
 };
 
+// By their times, as all lists are sorted; those of one moment by their ids.
+bool is_older(const Record& a, const Record& b);
+
 // As stored and as answered; `extra` are further members, ",…". [any]
 std::string record_json(const Record& record, std::string_view extra = {});
 // Of compact JSON; throws Error{unprocessable} for what is none. [any]

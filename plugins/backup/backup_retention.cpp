@@ -42,6 +42,13 @@ void keep_newest_of(std::vector<Decision>& decisions, const std::vector<Record>&
 
 }  // namespace
 
+Keep Keep::of(const Settings& settings, std::string_view prefix) {
+    const auto number = [&](std::string_view name) {
+        return static_cast<std::uint64_t>(settings.integer(fmt::format("{}{}", prefix, name)));
+    };
+    return {number("count"), number("daily"), number("weekly"), number("monthly")};
+}
+
 std::vector<Decision> decide(const std::vector<Record>& records, const Keep& keep) {
     const std::vector<Record> newest_first(records.rbegin(), records.rend());
     std::vector<Decision> decisions;
@@ -66,17 +73,20 @@ std::vector<Decision> decide(const std::vector<Record>& records, const Keep& kee
                    [](Day day) { return std::int64_t{day.time_since_epoch().count()}; });
     keep_newest_of(decisions, newest_first, keep.weekly, "week", week_of);
     keep_newest_of(decisions, newest_first, keep.monthly, "month", month_of);
-    // Newest first: a parent is older than what is based on it.
-    std::map<std::string, std::string> needed;
+    // Up every chain: where a clock was set back, a parent seems newer than what is based on it.
+    std::map<std::string_view, std::size_t> places;
+    for (std::size_t i = 0; i < newest_first.size(); ++i) {
+        places.emplace(newest_first[i].backup_id, i);
+    }
     for (std::size_t i = 0; i < decisions.size(); ++i) {
-        Decision& decision = decisions[i];
-        const auto by = needed.find(decision.backup_id);
-        if (!decision.keep && by != needed.end()) {
-            decision.keep = true;
-            decision.reason = fmt::format("{} is based on it", by->second);
-        }
-        if (decision.keep && newest_first[i].is_incremental()) {
-            needed.emplace(newest_first[i].parent, decision.backup_id);
+        if (!decisions[i].keep) continue;
+        auto parent = places.find(newest_first[i].parent);
+        for (std::size_t child = i; parent != places.end() && !decisions[parent->second].keep;) {
+            Decision& needed = decisions[parent->second];
+            needed.keep = true;
+            needed.reason = fmt::format("{} is based on it", decisions[child].backup_id);
+            child = parent->second;
+            parent = places.find(newest_first[child].parent);
         }
     }
     return decisions;

@@ -4,15 +4,21 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "backup_record.hpp"
+#include "larder/host.hpp"
 
 namespace larder::backup {
 
 struct Keep {
     std::uint64_t count = 0;                           // the newest so many
     std::uint64_t daily = 0, weekly = 0, monthly = 0;  // the newest of each of so many, in UTC
+
+    // Of the settings that begin with `prefix`: "keep_" for keep_count, keep_daily…
+    static Keep of(const Settings& settings, std::string_view prefix);
+    bool any() const noexcept { return (count | daily | weekly | monthly) != 0; }
 };
 
 struct Decision {

@@ -298,8 +298,12 @@ Response BackupRoutes::cleanup(const Request& request) {
     body.end();
     const bool has_rule = body.value("keep_count") || body.value("keep_daily") ||
                           body.value("keep_weekly") || body.value("keep_monthly");
-    if (!has_rule) keep.count = site_.options().keep;
-    auto decisions = decide(site_.catalog.all(), keep);
+    const auto records = site_.catalog.all();
+    if (!has_rule) {
+        keep = site_.options().keep;
+        if (!keep.any()) keep.count = records.size();  // no rule anywhere: all stay
+    }
+    auto decisions = decide(records, keep);
     std::uint64_t freed = 0;
     try {
         if (!is_dry) freed = carry_out(site_.catalog, decisions);

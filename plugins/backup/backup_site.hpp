@@ -6,6 +6,7 @@
 #include <string>
 
 #include "backup_catalog.hpp"
+#include "backup_retention.hpp"
 #include "larder/host.hpp"
 
 namespace larder::backup {
@@ -13,18 +14,15 @@ namespace larder::backup {
 struct Options {
     std::string key_file, second_directory;
     bool verify_after = true, encrypt = false;
-    std::uint64_t keep = 7, second_keep = 7, max_import = 0;
+    Keep keep, second_keep;
+    std::uint64_t max_import = 0;
     std::chrono::milliseconds overdue{};
 
     static Options of(const Settings& settings) {
-        return {settings.text("key_file"),
-                settings.text("second_directory"),
-                settings.text("verify") == "after",
-                settings.flag("encrypt"),
-                static_cast<std::uint64_t>(settings.integer("keep")),
-                static_cast<std::uint64_t>(settings.integer("second_keep")),
-                settings.bytes("max_import"),
-                settings.duration("overdue")};
+        return {settings.text("key_file"),          settings.text("second_directory"),
+                settings.text("verify") == "after", settings.flag("encrypt"),
+                Keep::of(settings, "keep_"),        Keep::of(settings, "second_keep_"),
+                settings.bytes("max_import"),       settings.duration("overdue")};
     }
 };
 

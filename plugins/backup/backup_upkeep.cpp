@@ -3,62 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <system_error>
 
 #include "backup_paths.hpp"
+#include "backup_second.hpp"
 #include "backup_verify.hpp"
 #include "larder/time.hpp"
-#include "storage-kit/atomic_file.hpp"
 
 namespace larder::backup {
 namespace {
 
-namespace fs = std::filesystem;
-
-constexpr std::string_view kFailed = "failed", kOverdue = "overdue", kSecond = "second-directory";
-
-// In the second directory names are all there is: the newest so many archives stay.
-void thin_out(const std::string& folder, std::uint64_t keep) {
-    auto& files = storage::FileSystem::real();
-    std::vector<std::string> archives;
-    for (const std::string& name : files.list(folder)) {
-        const bool is_archive = is_backup_id(name.substr(0, name.find('.')));
-        if (is_archive && name.ends_with(".tmp")) files.remove(fmt::format("{}/{}", folder, name));
-        if (is_archive && !name.ends_with(".tmp")) archives.push_back(name);
-    }
-    for (std::size_t i = 0; i + keep < archives.size(); ++i) {
-        files.remove(folder + "/" + archives[i]);
-    }
-    files.sync_directory(folder);
-}
-
-// Only full ones of everything: half of a backup in another place would be no help.
-void copy_to_second(const Site& site, Operation& operation, const Record& record) {
-    const Options options = site.options();
-    if (options.second_directory.empty() || record.is_incremental() || record.is_partial) {
-        return;
-    }
-    operation.phase("copy");
-    try {
-        // Never made: where a disk is not mounted, its mount point is no second place.
-        if (!fs::is_directory(options.second_directory)) {
-            throw std::system_error(ENOENT, std::generic_category(), options.second_directory);
-        }
-        const std::string name = fs::path(record.file_path).filename().string();
-        storage::copy_file(storage::FileSystem::real(), site.catalog.archive_path(record),
-                           options.second_directory + "/" + name);
-        thin_out(options.second_directory, options.second_keep);
-        site.host.alerts().resolve(kSecond);
-    } catch (const std::system_error& error) {
-        site.host.alerts().raise(
-            kSecond, Severity::warning,
-            fmt::format(
-                "backup {} was not copied to backup.second_directory: {}; is it mounted and "
-                "has it room?",
-                record.backup_id, error.what()));
-    }
-}
+constexpr std::string_view kFailed = "failed", kOverdue = "overdue";
 
 }  // namespace
 
@@ -71,7 +26,7 @@ Answered make_whole(const Site& site, Operation& operation, const Wanted& wanted
             if (!faults.empty()) throw not_whole(faults);
         }
         record = site.catalog.get(record.backup_id);
-        copy_to_second(site, operation, record);
+        keep_second(site, operation);
         site.host.alerts().resolve(kFailed);
         return {201, record_json(record)};
     } catch (const Error& error) {
@@ -130,6 +85,7 @@ Upkeep::Upkeep(const Site& site, Operations& operations, const std::string& sche
     };
     if (schedule != "off") add("make", schedule, &Upkeep::make);
     if (schedule != "off") add("look", "every 10m", &Upkeep::look);
+    add("copy", "every 10m", &Upkeep::copy);
     add("verify", "@weekly", &Upkeep::verify_oldest);
 }
 
@@ -146,11 +102,23 @@ void Upkeep::make(JobRun& run) {
     wanted.note = "scheduled";
     const OperationPtr making = begin_backup(site_, operations_, wanted);
     wait(making, run);
-    if (options.keep == 0 || run.cancel().cancelled()) return;
+    if (!options.keep.any() || run.cancel().cancelled()) return;
     wait(operations_.begin("cleanup", making->backup_id,
                            [this, keep = options.keep](Operation&) {
-                               auto decisions = decide(site_.catalog.all(), {keep, 0, 0, 0});
+                               auto decisions = decide(site_.catalog.all(), keep);
                                carry_out(site_.catalog, decisions);
+                               return Answered{200, "{}"};
+                           }),
+         run);
+}
+
+// What a second directory that was away or full has missed.
+void Upkeep::copy(JobRun& run) {
+    const auto latest = site_.catalog.find("latest");
+    if (!latest || !is_second_behind(site_)) return;
+    wait(operations_.begin("copy", latest->backup_id,
+                           [this](Operation& operation) {
+                               keep_second(site_, operation);
                                return Answered{200, "{}"};
                            }),
          run);

@@ -1,5 +1,6 @@
-// What is done about backups by themselves: made and thinned out on a schedule, older ones verified
-// again, an alert when none came. Not at requests: those are the routes'.
+// What is done about backups by themselves: made and thinned out on a schedule, copied to the
+// second directory, older ones verified again, an alert when none came. Not at requests: those are
+// the routes'.
 #pragma once
 
 #include <memory>
@@ -31,6 +32,7 @@ public:
 
 private:
     void make(JobRun& run);
+    void copy(JobRun& run);
     void verify_oldest(JobRun& run);
     void look(JobRun& run);
     static void wait(const OperationPtr& operation, JobRun& run);

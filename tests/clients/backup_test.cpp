@@ -35,7 +35,6 @@ class BackupTest : public DaemonFixture {
     CPPUNIT_TEST(refuses_hostile_archives);
     CPPUNIT_TEST(names_every_damage_and_restores_none);
     CPPUNIT_TEST(encrypts);
-    CPPUNIT_TEST(copies_to_a_second_directory);
     CPPUNIT_TEST(lists_in_pages_and_survives_restarts);
     CPPUNIT_TEST(a_start_clears_what_a_kill_left);
     CPPUNIT_TEST_SUITE_END();
@@ -384,26 +383,6 @@ public:
         CPPUNIT_ASSERT_EQUAL(
             std::string("409 not-whole"),
             outcome("POST", "/api/backups/" + id + "/restore", "Prefer: wait=60\r\n"));
-    }
-
-    void copies_to_a_second_directory() {
-        const std::string second = path("elsewhere");
-        environment_ = {{"LARDER_BACKUP_SECOND_DIRECTORY", second},
-                        {"LARDER_BACKUP_SECOND_KEEP", "2"}};
-        restart();
-        make();  // the folder is not there: the backup is made all the same, and an alert
-        CPPUNIT_ASSERT(send("GET", "/api/alerts?state=raised").body.find("second-directory") !=
-                       std::string::npos);
-        fs::create_directories(second);
-        make();
-        make();
-        const std::string last = make();
-        CPPUNIT_ASSERT_EQUAL(read_file(path("backups/" + last + ".tar.gz")),
-                             read_file(second + "/" + last + ".tar.gz"));
-        const auto count = std::distance(fs::directory_iterator(second), fs::directory_iterator());
-        CPPUNIT_ASSERT_EQUAL(2L, count);
-        CPPUNIT_ASSERT(send("GET", "/api/alerts?state=raised").body.find("second-directory") ==
-                       std::string::npos);
     }
 
     void lists_in_pages_and_survives_restarts() {

@@ -179,6 +179,10 @@ public:
         records[39].parent = records[20].backup_id;
         CPPUNIT_ASSERT_EQUAL(std::string("--------------------k------------------k"),
                              kept(records, {1, 0, 0, 0}));
+        // By a clock that was set back the parent is the newer one.
+        std::vector<Record> back = {record_at(1, true), record_at(2, false), record_at(3, false)};
+        back[0].parent = back[1].backup_id;
+        CPPUNIT_ASSERT_EQUAL(std::string("kk-"), kept(back, {}));
     }
 
     void never_drops_the_newest_verified() {
