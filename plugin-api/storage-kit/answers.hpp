@@ -1,9 +1,10 @@
 // Answers that look alike in every plugin, and work that a prompt handler hands to a worker. Not
-// the host's own answers: problem documents come of larder::Error.
+// the host's own answers: most problem documents come of larder::Error.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "larder/error.hpp"
@@ -14,6 +15,9 @@ namespace larder::storage {
 
 // `body` is JSON. [any]
 Response json_answer(int status, std::string body);
+// A problem document (RFC 9457) for a status beyond those of Errc: 416, 460. [any]
+Response problem_answer(std::string_view request_id, int status, std::string_view slug,
+                        std::string_view title, std::string_view detail);
 
 // 503: no worker can take it. [any]
 Error overloaded();

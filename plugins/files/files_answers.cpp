@@ -2,21 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "storage-kit/json.hpp"
-
 namespace larder::files {
-
-Response problem_answer(std::string_view request_id, int status, std::string_view slug,
-                        std::string_view title, std::string_view detail) {
-    Response response;
-    response.status = status;
-    response.headers.emplace_back("Content-Type", "application/problem+json");
-    response.body = fmt::format(
-        R"({{"type":"urn:larder:problem:{}","title":"{}","status":{},"detail":{},"code":"{}","request_id":{}}})",
-        slug, title, status, storage::json::quoted(detail), slug,
-        storage::json::quoted(request_id));
-    return response;
-}
 
 Sender sender_of(const Request& request) {
     return {std::string(request.peer_address()), std::string(request.principal()),

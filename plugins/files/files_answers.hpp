@@ -1,5 +1,5 @@
-// What the routes of files have in common: JSON answers, refusals with a status that Errc has not,
-// work that goes to a worker. Knows no store.
+// What the routes of files have in common: JSON answers, work that goes to a worker. Knows no
+// store.
 #pragma once
 
 #include <memory>
@@ -16,10 +16,8 @@
 namespace larder::files {
 
 using storage::json_answer;
+using storage::problem_answer;
 
-// A problem document (RFC 9457) for a status beyond those of Errc: 416, 460.
-Response problem_answer(std::string_view request_id, int status, std::string_view slug,
-                        std::string_view title, std::string_view detail);
 Sender sender_of(const Request& request);
 // `{"files":[…]}`, or the record alone where there is one; 201.
 Response created_answer(const std::vector<Record>& records);

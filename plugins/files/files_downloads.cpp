@@ -3,17 +3,15 @@
 
 #include <fmt/format.h>
 
-#include <optional>
 #include <random>
 #include <utility>
 
 #include "files_answers.hpp"
 #include "files_name.hpp"
 #include "files_route_texts.hpp"
-#include "larder/conditional.hpp"
 #include "larder/time.hpp"
-#include "storage-kit/json.hpp"
 #include "storage-kit/query.hpp"
+#include "storage-kit/range_request.hpp"
 
 namespace larder::files {
 namespace {
@@ -34,30 +32,15 @@ void set_header(Headers& headers, std::string_view name, std::string value) {
     headers.emplace_back(name, std::move(value));
 }
 
-std::optional<std::string> header_of(const Request& request, std::string_view name) {
-    const auto value = request.header(name);
-    return value ? std::optional<std::string>(*value) : std::nullopt;
-}
-
 }  // namespace
 
 // What was asked, kept beyond the request.
 struct DownloadRoutes::Ask {
     explicit Ask(const Request& request)
-        : head(request.method() == Method::head),
-          is_inline(storage::flag_of(request, "inline")),
-          wanted(Preconditions::of(request)) {
-        if (!wanted.if_none_match) if_modified_since = header_of(request, "If-Modified-Since");
-        if (head) return;  // RFC 9110 §14.2: Range is GET's alone
-        range = header_of(request, "Range");
-        if (range) if_range = header_of(request, "If-Range");
-        if (range) request_id = request.id();
-    }
+        : of(request), is_inline(storage::flag_of(request, "inline")) {}
 
-    bool head, is_inline;
-    Preconditions wanted;
-    std::optional<std::string> if_modified_since, range, if_range;
-    std::string request_id;
+    storage::RangeRequest of;
+    bool is_inline;
 };
 
 DownloadRoutes::DownloadRoutes(Files& files) : files_(files), boundary_(random_boundary()) {}
@@ -92,19 +75,8 @@ Response DownloadRoutes::answer(const Ask& ask, const OpenFile& file) {
     const Record& record = file.entry->record;
     const std::int64_t modified = record.uploaded_ms / 1000;
     Response response;
-    const std::string_view failing = ask.wanted.failing(file.etag, modified);
-    if (failing == "if-none-match") {
+    if (ask.of.is_known(file.etag, modified, "the file")) {
         response.status = 304;
-    } else if (!failing.empty()) {
-        throw Error(Errc::precondition_failed, "precondition-failed",
-                    fmt::format("{} does not hold for the file", failing))
-            .with("condition", storage::json::quoted(failing));
-    }
-    if (ask.if_modified_since) {
-        const auto since = parse_http_date(*ask.if_modified_since);
-        if (since && modified <= *since) response.status = 304;
-    }
-    if (response.status == 304) {
         response.headers = file.unmodified;
         return response;
     }
@@ -116,19 +88,12 @@ Response DownloadRoutes::answer(const Ask& ask, const OpenFile& file) {
         response.headers.emplace_back("X-Content-Type-Options", "nosniff");
         response.headers.emplace_back("Content-Security-Policy", "default-src 'none'; sandbox");
     }
-    storage::Ranges ranges;
-    // A date in If-Range must be the very one (§13.1.5); an entity tag the strong one.
-    const bool in_time =
-        !ask.if_range || *ask.if_range == file.etag || *ask.if_range == file.last_modified;
-    if (ask.range && in_time) ranges = storage::parse_ranges(*ask.range, record.size);
+    const storage::Ranges ranges = ask.of.ranges(file.etag, modified, record.size);
     if (ranges.kind == storage::Ranges::Kind::unsatisfiable) {
-        response = problem_answer(ask.request_id, 416, "range-not-satisfiable",
-                                  "Range Not Satisfiable", "no range asked for lies in the file");
-        response.headers.emplace_back("Content-Range", fmt::format("bytes */{}", record.size));
-        return response;
+        return ask.of.unsatisfiable(record.size, "the file");
     }
     const bool whole = ranges.kind == storage::Ranges::Kind::whole;
-    if (!ask.head && (whole || ranges.parts.front().first == 0)) {
+    if (!ask.of.is_head() && (whole || ranges.parts.front().first == 0)) {
         files_.catalog().count_download(*file.entry, unix_now_ms());
         files_.downloads().add();
     }

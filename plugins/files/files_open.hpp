@@ -19,9 +19,9 @@ namespace larder::files {
 struct OpenFile {
     EntryPtr entry;
     std::shared_ptr<FileHandle> file;
-    std::string etag, last_modified;  // as their fields have them
-    Headers unmodified;               // of a 304
-    Headers headers;                  // of a 200 as an attachment
+    std::string etag;    // with its quotes
+    Headers unmodified;  // of a 304
+    Headers headers;     // of a 200 as an attachment
 };
 using OpenFilePtr = std::shared_ptr<const OpenFile>;
 

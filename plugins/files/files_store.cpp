@@ -47,10 +47,9 @@ Level level_of(Finding::Kind kind) {
 
 void make_headers(OpenFile& file, const Record& record) {
     file.etag = fmt::format("\"{}\"", record.hash);
-    file.last_modified = http_date(record.uploaded_ms / 1000);
     file.unmodified = {{"ETag", file.etag},
                        {"Repr-Digest", digest_field(record.hash)},
-                       {"Last-Modified", file.last_modified},
+                       {"Last-Modified", http_date(record.uploaded_ms / 1000)},
                        {"Accept-Ranges", "bytes"}};
     file.headers = {
         {"Content-Type", record.mime_type},

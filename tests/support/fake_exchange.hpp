@@ -105,12 +105,13 @@ private:
     int answers_ = 0, resumes_ = 0, beginnings_ = 0;
 };
 
-// A request of which only the headers matter.
+// A request of which only the method and the headers matter.
 class FakeRequest final : public Request {
 public:
     std::vector<http::Field> fields;
+    Method verb = Method::put;
 
-    Method method() const noexcept override { return Method::put; }
+    Method method() const noexcept override { return verb; }
     std::string_view target() const noexcept override { return "/"; }
     std::string_view param(std::string_view) const override { return {}; }
     std::optional<std::string_view> query(std::string_view) const override { return {}; }
