@@ -376,6 +376,7 @@ void Daemon::start() {
     restorer_->prepare();
     supervisor_->start_all();
     restorer_->conclude();
+    facilities_->reports.hand_over();  // what plugins told before there was one to keep it
     server_->start();
     {
         const std::scoped_lock lock(publish_mutex_);

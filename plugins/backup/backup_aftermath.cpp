@@ -10,6 +10,7 @@
 
 #include "backup_members.hpp"
 #include "backup_paths.hpp"
+#include "larder/alerts.hpp"
 #include "storage-kit/atomic_file.hpp"
 #include "storage-kit/json.hpp"
 
@@ -118,12 +119,16 @@ void finish_cut_restores(const Site& site, Operations& operations) {
     const std::string folder = fmt::format("{}/{}", site.catalog.data_directory(), kRestoring);
     if (!fs::exists(folder)) return;
     operations.begin("restore", "(cut short)", [&site, folder](Operation& operation) {
-        // The host ends its swap when all plugins have started.
+        // The host ends its swap when all plugins have started; and what is told before there is
+        // somebody to keep it is in memory alone.
         const std::string journal = site.catalog.data_directory() + "/.swap.json";
         const auto deadline = std::chrono::steady_clock::now() + kPatience;
-        while (fs::exists(journal)) {
+        while (fs::exists(journal) || !site.host.services().lease(kAuditSink)) {
             operation.check();
-            if (std::chrono::steady_clock::now() > deadline) return Answered{200, "{}"};
+            if (std::chrono::steady_clock::now() > deadline) {
+                if (fs::exists(journal)) return Answered{200, "{}"};
+                break;  // there is no audit here
+            }
             std::this_thread::sleep_for(std::chrono::milliseconds(20));
         }
         for (const std::string& name : FileSystem::real().list(folder)) {

@@ -86,7 +86,7 @@ constinit const std::array<larder::Setting, 15> kSettings = {{
     {"schedule", "text", "daily 02:00", nullptr, nullptr,
      "When a full backup is made by itself: every 6h, daily 02:00, a cron line, or off.", false,
      false},
-    {"keep_count", "integer", "7", "0", "100000",
+    {"keep", "integer", "7", "0", "100000",
      "How many of the newest backups stay after a scheduled one. One that any of the four rules "
      "keeps stays; where all four are 0, none goes.",
      true, false},
@@ -107,9 +107,8 @@ constinit const std::array<larder::Setting, 15> kSettings = {{
      "Another folder, best on another disk, that all backups are copied to. It is never made: name "
      "one that is away while the disk is not mounted.",
      true, false},
-    {"second_keep_count", "integer", "7", "0", "100000",
-     "What stays in second_directory goes by these four as by keep_count to keep_monthly, each "
-     "time "
+    {"second_keep", "integer", "7", "0", "100000",
+     "What stays in second_directory goes by these four as by keep to keep_monthly, each time "
      "something is copied there.",
      true, false},
     {"second_keep_daily", "integer", "0", "0", "100000", "The newest of each of so many days.",

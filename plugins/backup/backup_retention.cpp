@@ -42,11 +42,11 @@ void keep_newest_of(std::vector<Decision>& decisions, const std::vector<Record>&
 
 }  // namespace
 
-Keep Keep::of(const Settings& settings, std::string_view prefix) {
-    const auto number = [&](std::string_view name) {
-        return static_cast<std::uint64_t>(settings.integer(fmt::format("{}{}", prefix, name)));
+Keep Keep::of(const Settings& settings, std::string_view newest) {
+    const auto number = [&](std::string_view more) {
+        return static_cast<std::uint64_t>(settings.integer(fmt::format("{}{}", newest, more)));
     };
-    return {number("count"), number("daily"), number("weekly"), number("monthly")};
+    return {number(""), number("_daily"), number("_weekly"), number("_monthly")};
 }
 
 std::vector<Decision> decide(const std::vector<Record>& records, const Keep& keep) {

@@ -16,8 +16,8 @@ struct Keep {
     std::uint64_t count = 0;                           // the newest so many
     std::uint64_t daily = 0, weekly = 0, monthly = 0;  // the newest of each of so many, in UTC
 
-    // Of the settings that begin with `prefix`: "keep_" for keep_count, keep_daily…
-    static Keep of(const Settings& settings, std::string_view prefix);
+    // Of the settings `newest` and those that begin with it: keep, keep_daily…
+    static Keep of(const Settings& settings, std::string_view newest);
     bool any() const noexcept { return (count | daily | weekly | monthly) != 0; }
 };
 

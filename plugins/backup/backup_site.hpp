@@ -21,7 +21,7 @@ struct Options {
     static Options of(const Settings& settings) {
         return {settings.text("key_file"),          settings.text("second_directory"),
                 settings.text("verify") == "after", settings.flag("encrypt"),
-                Keep::of(settings, "keep_"),        Keep::of(settings, "second_keep_"),
+                Keep::of(settings, "keep"),         Keep::of(settings, "second_keep"),
                 settings.bytes("max_import"),       settings.duration("overdue")};
     }
 };

@@ -34,7 +34,7 @@ class BackupUpkeepTest : public DaemonFixture {
 
 public:
     void a_scheduled_one_thins_out_by_all_rules() {
-        begin_with({{"LARDER_BACKUP_KEEP_COUNT", "1"},
+        begin_with({{"LARDER_BACKUP_KEEP", "1"},
                     {"LARDER_BACKUP_KEEP_DAILY", "2"},
                     {"LARDER_BACKUP_KEEP_WEEKLY", "2"},
                     {"LARDER_BACKUP_KEEP_MONTHLY", "3"}});
@@ -46,7 +46,7 @@ public:
     }
 
     void without_a_rule_all_stay() {
-        begin_with({{"LARDER_BACKUP_KEEP_COUNT", "0"}});
+        begin_with({{"LARDER_BACKUP_KEEP", "0"}});
         run_job("backup.make");
         const std::string all =
             "2020-01-09 2020-01-10 2020-01-31 2020-02-03 2020-02-04 2020-02-05 new";
@@ -57,7 +57,7 @@ public:
     }
 
     void copies_what_was_made() {
-        begin_with_second({{"LARDER_BACKUP_SECOND_KEEP_COUNT", "2"}});
+        begin_with_second({{"LARDER_BACKUP_SECOND_KEEP", "2"}});
         const std::string gone = make(), full = make();
         const std::string one = make(R"({"type":"incremental"})");
         CPPUNIT_ASSERT((Ids{full, one} == copies()));
