@@ -23,6 +23,6 @@ bool limit(__rlimit_resource what, const char* text) {
 int main(int count, char** words) {
     if (count < 4) return 2;
     if (limit(RLIMIT_NPROC, words[1]) && limit(RLIMIT_AS, words[2])) ::execv(words[3], words + 3);
-    std::fprintf(stderr, "%s: %s\n", words[3], std::strerror(errno));
+    (void)std::fprintf(stderr, "%s: %s\n", words[3], std::strerror(errno));
     return 127;
 }
