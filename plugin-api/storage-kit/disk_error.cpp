@@ -11,10 +11,10 @@ Error disk_error(const std::system_error& error) {
             .because(error.what());
     }
     if (is_no_space(error)) {
-        return Error(Errc::no_space, "disk-full", "the disk is full: nothing was stored")
+        return Error(Errc::no_space, "disk-full", "the disk is full: nothing was changed")
             .because(error.what());
     }
-    return Error(Errc::io_failed, "storage-failed", "the disk failed: nothing was stored")
+    return Error(Errc::io_failed, "storage-failed", "the disk failed: nothing was changed")
         .because(error.what());
 }
 

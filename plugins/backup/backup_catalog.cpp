@@ -48,15 +48,6 @@ std::vector<Record> by_age(const std::vector<DocumentPtr>& documents) {
 
 }  // namespace
 
-Error disk_error(const std::system_error& error) {
-    if (storage::is_no_space(error)) {
-        return Error(Errc::no_space, "disk-full", "the disk is full: nothing was changed")
-            .because(error.what());
-    }
-    return Error(Errc::io_failed, "storage-failed", "the disk failed: nothing was changed")
-        .because(error.what());
-}
-
 Error backup_not_found() {
     return {Errc::not_found, "backup-not-found", "there is no such backup"};
 }

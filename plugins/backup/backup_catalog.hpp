@@ -7,11 +7,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include "backup_record.hpp"
 #include "larder/host.hpp"
+#include "storage-kit/disk_error.hpp"
 #include "storage-kit/document_store.hpp"
 
 namespace larder::backup {
@@ -19,7 +19,7 @@ namespace larder::backup {
 inline constexpr std::string_view kFolder = "backups";
 inline constexpr std::string_view kIndexName = "backup_index.json";
 
-Error disk_error(const std::system_error& error);
+using storage::disk_error;
 Error backup_not_found();
 
 class Catalog {
