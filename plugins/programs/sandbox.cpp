@@ -101,6 +101,8 @@ std::string with_cure(const std::string& fault) {
         cure = "raise user.max_user_namespaces";
     } else if (says("uid map") || says("RTM_NEWADDR")) {
         cure = "give /usr/bin/bwrap an AppArmor profile that allows userns";
+    } else if (says("mount /: Invalid argument")) {
+        cure = "it runs in a chroot, where the kernel grants no user namespaces: run it outside";
     } else if (says("NETLINK")) {
         cure = "add AF_NETLINK to RestrictAddressFamilies of the unit";
     }
