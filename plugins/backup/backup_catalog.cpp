@@ -76,6 +76,7 @@ Catalog::Catalog(Host& host, std::string key_file)
     store_ = std::make_unique<storage::DocumentStore>(
         files, fmt::format("{}/{}", folder(), kIndexName), committer_, std::move(options));
     clear_leftovers();
+    tell_of_damage();
 }
 
 Catalog::~Catalog() {
@@ -84,6 +85,17 @@ Catalog::~Catalog() {
     } catch (const Error& error) {
         host_.log().write(Level::warning,
                           fmt::format("{}: {}; its journal stays", kIndexName, error.what()));
+    }
+}
+
+// The alerts of the last run ended with it; the damage did not.
+void Catalog::tell_of_damage() const {
+    for (const Record& record : all()) {
+        if (!record.is_damaged) continue;
+        host_.alerts().raise(damage_alert(record.backup_id), Severity::error,
+                             fmt::format("backup {} was not whole when it was last verified; make "
+                                         "another one, and delete it",
+                                         record.backup_id));
     }
 }
 
@@ -266,6 +278,7 @@ void Catalog::remove(const std::string& id) {
         files.sync_directory(storage::parent_of(leaving));
     }
     commit([&](storage::Transaction& transaction) { transaction.remove(record.backup_id); });
+    host_.alerts().resolve(damage_alert(record.backup_id));
     files.remove(path);
     files.remove(manifest_path(record.backup_id));
     files.sync_directory(folder());

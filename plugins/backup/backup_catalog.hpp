@@ -58,6 +58,7 @@ private:
     std::string folder() const { return directory_ + "/" + std::string(kFolder); }
     std::string manifest_path(const std::string& id) const;
     void clear_leftovers();
+    void tell_of_damage() const;
     void commit(const storage::Change& change);
 
     Host& host_;

@@ -16,6 +16,10 @@ bool is_older(const Record& a, const Record& b) {
     return std::tie(a.created_ms, a.backup_id) < std::tie(b.created_ms, b.backup_id);
 }
 
+std::string damage_alert(std::string_view backup_id) {
+    return fmt::format("damaged-{}", backup_id);
+}
+
 std::string record_json(const Record& record, std::string_view extra) {
     return fmt::format(
         R"({{"backup_id":{},"created_at":"{}","type":"{}","file_path":{},"size":{},"checksum":"{}",)"

@@ -28,6 +28,9 @@ struct Record {
 // By their times, as all lists are sorted; those of one moment by their ids.
 bool is_older(const Record& a, const Record& b);
 
+// The key of the alert that stands while a backup is known to be damaged. [any]
+std::string damage_alert(std::string_view backup_id);
+
 // As stored and as answered; `extra` are further members, ",…". [any]
 std::string record_json(const Record& record, std::string_view extra = {});
 // Of compact JSON; throws Error{unprocessable} for what is none. [any]

@@ -139,7 +139,7 @@ std::vector<Fault> verify_backup(const Site& site, Operation& operation, const R
     const bool is_judged = faults.empty() || faults.front().kind != "wrong-key";
     if (is_judged) now.is_damaged = !faults.empty();
     site.catalog.update(now);
-    const std::string alert = fmt::format("damaged-{}", record.backup_id);
+    const std::string alert = damage_alert(record.backup_id);
     if (faults.empty()) {
         site.host.alerts().resolve(alert);
     } else {

@@ -103,8 +103,12 @@ public:
         run_job("backup.copy");
         CPPUNIT_ASSERT((Ids{good} == copies()));
         CPPUNIT_ASSERT(has_alert());
-        const std::string alerts = send("GET", "/api/alerts?state=raised").body;
-        CPPUNIT_ASSERT(alerts.find("damaged-" + bad) != std::string::npos);
+        CPPUNIT_ASSERT(has_alert("damaged-" + bad));
+        // It is told as long as that backup is there, and no longer.
+        restart();
+        CPPUNIT_ASSERT(has_alert("damaged-" + bad));
+        CPPUNIT_ASSERT_EQUAL(204, send("DELETE", "/api/backups/" + bad).status);
+        CPPUNIT_ASSERT(!has_alert("damaged-" + bad));
     }
 
     void the_second_directory_alone_is_enough() {
@@ -155,9 +159,8 @@ private:
         std::sort(ids.begin(), ids.end());
         return ids;
     }
-    bool has_alert() const {
-        return send("GET", "/api/alerts?state=raised").body.find("second-directory") !=
-               std::string::npos;
+    bool has_alert(const std::string& key = "second-directory") const {
+        return send("GET", "/api/alerts?state=raised").body.find(key) != std::string::npos;
     }
     void put(const std::string& value) const {
         CPPUNIT_ASSERT(send("PUT", "/api/kv/storage/a", "", value).status < 300);
