@@ -10,16 +10,16 @@ namespace {
 
 constexpr std::size_t kWorthIt = 64U << 10U;  // bytes; less than a hand-over costs
 
-// One piece's hashing, which belongs to whoever claims it first.
+// One piece's work, which belongs to whoever claims it first.
 class Turn {
 public:
-    Turn(storage::Sha256& sha, std::string_view bytes) : sha_(sha), bytes_(bytes) {}
+    explicit Turn(const std::function<void()>& work) : work_(work) {}
 
     void run_if_free() {
         int expected = kFree;
         if (!state_.compare_exchange_strong(expected, kClaimed)) return;
         try {
-            sha_.update(bytes_);
+            work_();
         } catch (const std::exception&) {
             failure_ = std::current_exception();
         }
@@ -38,12 +38,11 @@ private:
     static constexpr int kFree = 0, kClaimed = 1, kDone = 2;
 
     std::atomic<int> state_{kFree};
-    storage::Sha256& sha_;
-    const std::string_view bytes_;
+    const std::function<void()>& work_;
     std::exception_ptr failure_;  // written before kDone
 };
 
-// The other worker looks at the caller's bytes: nobody leaves before it is done.
+// The other worker looks at what is the caller's: nobody leaves before it is done.
 class Finisher {
 public:
     explicit Finisher(Turn& turn) : turn_(turn) {}
@@ -63,12 +62,12 @@ void hash_beside(Workers& workers, storage::Sha256& sha, std::string_view bytes,
         sha.update(bytes);
         return work();
     }
-    const auto turn = std::make_shared<Turn>(sha, bytes);
+    const auto turn = std::make_shared<Turn>(work);
     // Where the queue is full nobody takes it, and it is done below.
     [[maybe_unused]] const bool posted = workers.post([turn] { turn->run_if_free(); });
     {
         const Finisher finisher(*turn);
-        work();
+        sha.update(bytes);
     }
     turn->rethrow();
 }

@@ -1,5 +1,5 @@
-// A piece of an upload hashed on one worker while another writes it: each takes as long as the
-// other. Not for small pieces, which are hashed on the spot.
+// A piece of an upload hashed on one worker while another writes it. Not for small pieces, which
+// are hashed on the spot.
 #pragma once
 
 #include <functional>
@@ -10,8 +10,9 @@
 
 namespace larder::files {
 
-// Does both; returns when both are done. What `work` throws goes through, after the hashing. Waits
-// only for a worker that has begun: where none is free, the caller hashes. [worker]
+// Does both; returns when both are done. The caller hashes, which takes longer, so that the next
+// piece's hashing need not wait for a thread to wake up; `work` is the other worker's, or, where
+// none is free, the caller's afterwards. What it throws goes through. [worker]
 void hash_beside(Workers& workers, storage::Sha256& sha, std::string_view bytes,
                  const std::function<void()>& work);
 
