@@ -1,6 +1,7 @@
 """files: downloads against nginx's sendfile, uploads against dd, memory and scale of both."""
 import concurrent.futures
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -98,17 +99,17 @@ def uploads(root: pathlib.Path, options) -> None:
             copy.unlink()
             return rate
 
-        # What no upload that is hashed can beat: where it is slower than dd, the ratio stays below 1.
+        # The same bytes hashed and nothing else, which no upload can beat: where that takes longer
+        # than dd, the ratio to dd stays below 1.
         def hashing() -> float:
             began = time.monotonic()
-            subprocess.run(["openssl", "dgst", "-sha256", source], check=True,
-                           stdout=subprocess.DEVNULL)
+            hashlib.sha256(body).digest()
             return size / MIB / (time.monotonic() - began)
 
         ours()
         report("file PUT 100 MiB, with SHA-256 and sync", "MiB/s",
                interleaved(max(options.rounds, 5), {"larderd": ours, "dd conv=fdatasync": dd,
-                                                    "openssl dgst alone": hashing}),
+                                                    "SHA-256 alone": hashing}),
                {"dd conv=fdatasync": 0.9})
 
 
