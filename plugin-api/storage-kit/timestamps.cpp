@@ -105,9 +105,10 @@ std::optional<std::int64_t> parse_sql_time(std::string_view text) {
     return text.empty() ? time : std::nullopt;
 }
 
-std::int64_t days_before(std::int64_t now_ms, double days) noexcept {
+std::int64_t age_cutoff(std::int64_t now_ms, double days) noexcept {
     constexpr double kDayMs = 86'400'000;
-    return now_ms - static_cast<std::int64_t>(std::min(days * kDayMs, static_cast<double>(now_ms)));
+    const double age_ms = std::min(days * kDayMs, static_cast<double>(now_ms));
+    return now_ms - static_cast<std::int64_t>(age_ms) + 1;
 }
 
 }  // namespace larder::storage

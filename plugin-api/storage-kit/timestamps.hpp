@@ -22,7 +22,8 @@ std::string sql_time(std::int64_t unix_ms);
 // Unix milliseconds of that, also without milliseconds, as CURRENT_TIMESTAMP writes it. [any]
 std::optional<std::int64_t> parse_sql_time(std::string_view text);
 
-// Unix milliseconds so many days before `now_ms`, fractions too; never before 1970. [any]
-std::int64_t days_before(std::int64_t now_ms, double days) noexcept;
+// What is of an earlier moment is at least so many days old at `now_ms`: with 0 also what was made
+// in that millisecond. Fractions too; Unix milliseconds, never before 1970. [any]
+std::int64_t age_cutoff(std::int64_t now_ms, double days) noexcept;
 
 }  // namespace larder::storage

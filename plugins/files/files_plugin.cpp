@@ -68,7 +68,7 @@ void FilesPlugin::measure(UsageSink& sink) {
 
 void FilesPlugin::clean(const CleanupRequest& request, CleanupSink& sink) {
     if (request.older_than_days < 0) return;
-    const std::int64_t before = storage::days_before(unix_now_ms(), request.older_than_days);
+    const std::int64_t before = storage::age_cutoff(unix_now_ms(), request.older_than_days);
     for (const EntryPtr& entry : files_->catalog().all()) {
         const Record record = entry->now();
         const bool is_kept = record.uploaded_ms >= before ||

@@ -355,6 +355,11 @@ void Runner::record_end(const RunPtr& run) {
 
 void Runner::conclude(const RunPtr& run, const std::optional<Error>& failed) {
     const Execution& record = run->record();
+    {
+        // First, so that who is told of the end finds it ended: to be stopped, and to be counted.
+        const std::scoped_lock lock(mutex_);
+        active_.erase(record.id);
+    }
     run->complete(failed);
     ProgramRan event;
     event.program_id = record.program_id;
@@ -368,7 +373,6 @@ void Runner::conclude(const RunPtr& run, const std::optional<Error>& failed) {
     event.request_id = record.request_id;
     host_.events().publish(event);
     const std::scoped_lock lock(mutex_);
-    active_.erase(record.id);
     --submitted_;
     idle_.notify_all();
 }

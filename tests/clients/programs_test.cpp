@@ -36,6 +36,7 @@ class ProgramsTest : public ProgramsFixture {
     CPPUNIT_TEST(runs_without_waiting);
     CPPUNIT_TEST(streams_output);
     CPPUNIT_TEST(stops_runs);
+    CPPUNIT_TEST(has_ended_for_all_at_once);
     CPPUNIT_TEST(begins_a_run_once_a_key);
     CPPUNIT_TEST(queues_and_refuses_what_is_too_much);
     CPPUNIT_TEST(runs_by_schedule);
@@ -403,6 +404,16 @@ public:
         CPPUNIT_ASSERT(eventually([&] { return text(execution(last), "stdout") == "ready\n"; }));
         CPPUNIT_ASSERT_EQUAL("204"s, outcome("DELETE", "/api/programs/" + id));
         CPPUNIT_ASSERT(reaches(last, "cancelled"));
+    }
+
+    void has_ended_for_all_at_once() {
+        if (skips()) return;
+        const std::string id = upload("a.sh", ":");
+        for (int round = 0; round < 100; ++round) {  // who is told of the end can stop it no more
+            const std::string eid = text(execute(id), "execution_id");
+            CPPUNIT_ASSERT_EQUAL("409 execution-ended"s,
+                                 outcome("DELETE", "/api/executions/" + eid));
+        }
     }
 
     void begins_a_run_once_a_key() {

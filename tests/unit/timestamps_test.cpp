@@ -49,11 +49,11 @@ public:
     }
 
     void goes_back_by_days() {
-        using larder::storage::days_before;
-        CPPUNIT_ASSERT_EQUAL(std::int64_t{0}, days_before(86'400'000, 1));
-        CPPUNIT_ASSERT_EQUAL(std::int64_t{43'200'000}, days_before(86'400'000, 0.5));
-        CPPUNIT_ASSERT_EQUAL(std::int64_t{86'400'000}, days_before(86'400'000, 0));
-        CPPUNIT_ASSERT_EQUAL(std::int64_t{0}, days_before(86'400'000, 1e300));
+        using larder::storage::age_cutoff;
+        CPPUNIT_ASSERT_EQUAL(std::int64_t{1}, age_cutoff(86'400'000, 1));
+        CPPUNIT_ASSERT_EQUAL(std::int64_t{43'200'001}, age_cutoff(86'400'000, 0.5));
+        CPPUNIT_ASSERT_EQUAL(std::int64_t{86'400'001}, age_cutoff(86'400'000, 0));
+        CPPUNIT_ASSERT_EQUAL(std::int64_t{1}, age_cutoff(86'400'000, 1e300));
     }
 
     void refuses_what_is_no_time() {
