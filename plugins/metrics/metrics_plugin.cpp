@@ -51,8 +51,7 @@ void MetricsPlugin::measure(UsageSink& sink) {
 
 void MetricsPlugin::clean(const CleanupRequest& request, CleanupSink& sink) {
     if (request.metrics_older_than_days < 0) return;
-    const std::int64_t before =
-        storage::age_cutoff(unix_now_ms(), request.metrics_older_than_days);
+    const std::int64_t before = storage::age_cutoff(unix_now_ms(), request.metrics_older_than_days);
     core_->settle_metrics();
     const auto aged = core_->aged_metrics(before);
     MetricsCore::Removed removed;

@@ -117,8 +117,7 @@ void ProgramsPlugin::measure(UsageSink& sink) {
 
 void ProgramsPlugin::clean(const CleanupRequest& request, CleanupSink& sink) {
     if (request.metrics_older_than_days < 0) return;
-    const std::int64_t before =
-        storage::age_cutoff(unix_now_ms(), request.metrics_older_than_days);
+    const std::int64_t before = storage::age_cutoff(unix_now_ms(), request.metrics_older_than_days);
     const std::uint64_t removed = records_->remove_before(before, request.dry_run);
     // Rows of a database: the room they leave is its own.
     if (removed > 0) sink.removed("executions", fmt::format("{} records", removed), 0);
