@@ -189,13 +189,19 @@ return {s[1], s[2], s[3], ARGV[2], string.format('%.0f', expires), s[6], s[4]}
     return script;
 }
 
-const Script& show_session() {
+const Script& show_sessions() {
     static const Script script(R"lua(
-local at = KEYS[1] .. 'session:' .. ARGV[1]
-local s = redis.call('HMGET', at, 'user_id', 'data', 'created_at', 'last_activity', 'ip_address', 'ttl')
-if not (s[1] and s[2] and s[3] and s[4] and s[5] and s[6]) then return {} end
-local expires = tonumber(ARGV[2]) + redis.call('PTTL', at)
-return {s[1], s[2], s[3], s[4], string.format('%.0f', expires), s[5], s[6]}
+local shown = {}
+for i = 2, #ARGV do
+  local at = KEYS[1] .. 'session:' .. ARGV[i]
+  local s = redis.call('HMGET', at, 'user_id', 'created_at', 'last_activity', 'ip_address', 'ttl')
+  shown[i - 1] = {}
+  if s[1] and s[2] and s[3] and s[4] and s[5] then
+    local expires = tonumber(ARGV[1]) + redis.call('PTTL', at)
+    shown[i - 1] = {s[1], '', s[2], s[3], string.format('%.0f', expires), s[4], s[5]}
+  end
+end
+return shown
 )lua");
     return script;
 }

@@ -43,8 +43,8 @@ const Script& take_from_limit();
 const Script& create_session();
 // id, now → {user, data, created, last, expires, ip, ttl} or nothing
 const Script& touch_session();
-// The same, but for the touch.
-const Script& show_session();
+// now, id… → for each the same, with empty data and without the touch
+const Script& show_sessions();
 // id, data as it was, data, ttl → 1, or 0: it is not as it was
 const Script& change_session();
 // id… → how many were there

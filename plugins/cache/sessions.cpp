@@ -84,8 +84,13 @@ std::vector<Session> MemorySessions::list(const std::string& user_id, std::int64
     const std::scoped_lock lock(mutex_);
     const auto add = [&](const std::string& id, const Session& session) {
         if (session.expires_ms <= now_ms) return;
-        listed.push_back(session);
-        listed.back().id = id;
+        Session& shown = listed.emplace_back();
+        shown.id = id;
+        shown.user_id = session.user_id;
+        shown.ip_address = session.ip_address;
+        shown.created_ms = session.created_ms;
+        shown.last_ms = session.last_ms;
+        shown.expires_ms = session.expires_ms;
     };
     if (user_id.empty()) {
         for (const auto& [id, session] : sessions_) add(id, session);
@@ -205,12 +210,23 @@ std::vector<std::string> RedisSessions::ids(const std::string& user_id) {
 }
 
 std::vector<Session> RedisSessions::list(const std::string& user_id, std::int64_t now_ms) {
+    constexpr std::size_t kAtOnce = 200;  // Redis serves nobody else meanwhile
+    const std::vector<std::string> all = ids(user_id);
+    const std::string now = std::to_string(now_ms);
     std::vector<Session> listed;
-    for (const std::string& id : ids(user_id)) {
-        auto session = session_of(link_.run(scripts::show_session(), {id, std::to_string(now_ms)}));
-        if (!session) continue;
-        session->id = id;
-        listed.push_back(std::move(*session));
+    for (std::size_t first = 0; first < all.size(); first += kAtOnce) {
+        const std::size_t count = std::min(kAtOnce, all.size() - first);
+        const auto begin = all.begin() + static_cast<std::ptrdiff_t>(first);
+        std::vector<std::string_view> arguments{now};
+        arguments.insert(arguments.end(), begin, begin + static_cast<std::ptrdiff_t>(count));
+        const RedisReply reply = link_.run(scripts::show_sessions(), arguments);
+        if (reply.items.size() != count) throw RedisAway();
+        for (std::size_t i = 0; i < count; ++i) {
+            auto session = session_of(reply.items[i]);
+            if (!session) continue;  // it ended since
+            session->id = all[first + i];
+            listed.push_back(std::move(*session));
+        }
     }
     return listed;
 }

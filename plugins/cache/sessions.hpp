@@ -24,7 +24,7 @@ namespace larder::cache {
 struct Session {
     std::string user_id, data, ip_address;  // `data` is a JSON object
     std::int64_t created_ms = 0, last_ms = 0, expires_ms = 0, ttl_ms = 0, until_ms = 0;
-    std::string id;  // the hash; set in lists only
+    std::string id;  // the hash; set in lists only, which leave `data` empty
 
     std::size_t bytes() const noexcept {
         return 512 + 2 * user_id.size() + data.size() + ip_address.size();
@@ -46,7 +46,7 @@ public:
                                           const SessionEdit& edit) = 0;
     virtual bool end(const std::string& id) = 0;
     virtual std::uint64_t end_of(const std::string& user_id) = 0;  // how many there were
-    // In no order; of all users for an empty name.
+    // In no order and without their data; of all users for an empty name.
     virtual std::vector<Session> list(const std::string& user_id, std::int64_t now_ms) = 0;
 
 protected:

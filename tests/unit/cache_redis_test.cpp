@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -108,6 +109,7 @@ class CacheRedisTest : public CppUnit::TestFixture {
     CPPUNIT_TEST(survives_a_kill);
     CPPUNIT_TEST(undoes_what_it_could_not_do);
     CPPUNIT_TEST(a_session_ended_meanwhile_stays_ended);
+    CPPUNIT_TEST(lists_sessions_many_at_a_time);
     CPPUNIT_TEST(hears_of_a_flush);
     CPPUNIT_TEST(tells_what_is_wrong_with_redis);
     CPPUNIT_TEST(a_stopped_redis_holds_nobody_up);
@@ -286,6 +288,47 @@ public:
         CPPUNIT_ASSERT(sessions.touch("b", now).has_value());
         CPPUNIT_ASSERT(sessions.touch("meanwhile", now).has_value());
         CPPUNIT_ASSERT_EQUAL(std::size_t{1}, sessions.list("bob", now).size());
+    }
+
+    void lists_sessions_many_at_a_time() {
+        RedisServer server;
+        Daemon one(server.url());
+        MemorySessions memory(1U << 20U);
+        SharedSessions sessions(*one.link, memory, one.tiers.outbox());
+        Session session;
+        session.data = R"({"large":true})";
+        session.ttl_ms = 600'000;
+        session.created_ms = session.last_ms = 1'000'000'000'000;
+        session.until_ms = session.created_ms + 600'000;
+        std::map<std::string, std::string> users;  // by id
+        for (int i = 0; i < 501; ++i) {
+            session.user_id = i % 5 == 0 ? "ann" : "bob";
+            users[std::to_string(i)] = session.user_id;
+            sessions.create(std::to_string(i), session);
+        }
+        server.command({"DEL", "larder:session:7"});  // gone, and still in its user's set
+        users.erase("7");
+        const auto commands = [&] {
+            const std::string facts = server.command({"INFO", "stats"});
+            const std::string_view name = "total_commands_processed:";
+            return std::stoi(facts.substr(facts.find(name) + name.size()));
+        };
+        const auto listed = [&](const std::string& user) {
+            std::map<std::string, std::string> found;
+            for (const Session& shown : sessions.list(user, session.created_ms + 1)) {
+                CPPUNIT_ASSERT(shown.data.empty());
+                CPPUNIT_ASSERT_EQUAL(session.created_ms, shown.created_ms);
+                CPPUNIT_ASSERT(shown.expires_ms > session.created_ms);
+                CPPUNIT_ASSERT(found.emplace(shown.id, shown.user_id).second);
+            }
+            return found;
+        };
+        const int before = commands();
+        CPPUNIT_ASSERT(users == listed(""));
+        // What a script asks counts as well: two commands a session, and few beside them.
+        CPPUNIT_ASSERT(commands() - before < 2 * 501 + 50);
+        std::erase_if(users, [](const auto& user) { return user.second == "ann"; });
+        CPPUNIT_ASSERT(users == listed("bob"));
     }
 
     void hears_of_a_flush() {
