@@ -75,8 +75,9 @@ Catalog::Catalog(Host& host, std::string key_file)
     };
     store_ = std::make_unique<storage::DocumentStore>(
         files, fmt::format("{}/{}", folder(), kIndexName), committer_, std::move(options));
-    clear_leftovers();
-    tell_of_damage();
+    const std::vector<Record> records = all();
+    clear_leftovers(records);
+    tell_of_damage(records);
 }
 
 Catalog::~Catalog() {
@@ -89,8 +90,8 @@ Catalog::~Catalog() {
 }
 
 // The alerts of the last run ended with it; the damage did not.
-void Catalog::tell_of_damage() const {
-    for (const Record& record : all()) {
+void Catalog::tell_of_damage(const std::vector<Record>& records) const {
+    for (const Record& record : records) {
         if (!record.is_damaged) continue;
         host_.alerts().raise(damage_alert(record.backup_id), Severity::error,
                              fmt::format("backup {} was not whole when it was last verified; make "
@@ -100,10 +101,10 @@ void Catalog::tell_of_damage() const {
 }
 
 // A staged file whose archive has no record was on its way in, or on its way out: both go.
-void Catalog::clear_leftovers() {
+void Catalog::clear_leftovers(const std::vector<Record>& records) {
     auto& files = FileSystem::real();
     std::set<std::string> recorded;
-    for (const Record& record : all()) recorded.insert(record.file_path);
+    for (const Record& record : records) recorded.insert(record.file_path);
     const std::string staging = fmt::format("{}/{}", folder(), kStaging);
     std::vector<std::string> archives;
     for (const std::string& name : files.list(folder())) {
@@ -279,6 +280,7 @@ void Catalog::remove(const std::string& id) {
     }
     commit([&](storage::Transaction& transaction) { transaction.remove(record.backup_id); });
     host_.alerts().resolve(damage_alert(record.backup_id));
+    host_.alerts().resolve(unreadable_alert(record.backup_id));
     files.remove(path);
     files.remove(manifest_path(record.backup_id));
     files.sync_directory(folder());

@@ -57,8 +57,8 @@ public:
 private:
     std::string folder() const { return directory_ + "/" + std::string(kFolder); }
     std::string manifest_path(const std::string& id) const;
-    void clear_leftovers();
-    void tell_of_damage() const;
+    void clear_leftovers(const std::vector<Record>& records);
+    void tell_of_damage(const std::vector<Record>& records) const;
     void commit(const storage::Change& change);
 
     Host& host_;

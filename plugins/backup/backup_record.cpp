@@ -20,6 +20,10 @@ std::string damage_alert(std::string_view backup_id) {
     return fmt::format("damaged-{}", backup_id);
 }
 
+std::string unreadable_alert(std::string_view backup_id) {
+    return fmt::format("unreadable-{}", backup_id);
+}
+
 std::string record_json(const Record& record, std::string_view extra) {
     return fmt::format(
         R"({{"backup_id":{},"created_at":"{}","type":"{}","file_path":{},"size":{},"checksum":"{}",)"

@@ -30,6 +30,8 @@ bool is_older(const Record& a, const Record& b);
 
 // The key of the alert that stands while a backup is known to be damaged. [any]
 std::string damage_alert(std::string_view backup_id);
+// Of the one while a backup cannot be judged for want of its key. [any]
+std::string unreadable_alert(std::string_view backup_id);
 
 // As stored and as answered; `extra` are further members, ",…". [any]
 std::string record_json(const Record& record, std::string_view extra = {});

@@ -133,23 +133,32 @@ std::vector<Fault> verify_backup(const Site& site, Operation& operation, const R
     }
     std::error_code left;
     fs::remove_all(scratch, left);
+    // Without its key an archive cannot be judged, which is not damage.
+    const auto is_damage = [](const Fault& fault) { return fault.kind != "wrong-key"; };
+    const auto damage = std::find_if(faults.begin(), faults.end(), is_damage);
+    const bool is_damaged = damage != faults.end();
+    const bool is_judged = is_damaged || faults.empty();
     Record now = site.catalog.get(record.backup_id);
     now.verified_ms = faults.empty() ? unix_now_ms() : 0;
-    // Without its key it cannot be judged, which is not damage.
-    const bool is_judged = faults.empty() || faults.front().kind != "wrong-key";
-    if (is_judged) now.is_damaged = !faults.empty();
+    if (is_judged) now.is_damaged = is_damaged;
     site.catalog.update(now);
-    const std::string alert = damage_alert(record.backup_id);
-    if (faults.empty()) {
-        site.host.alerts().resolve(alert);
-    } else {
-        site.host.alerts().raise(
-            alert, Severity::error,
-            fmt::format(
-                "backup {} is not whole: {} faults, the first is {} of {}; make another one",
-                record.backup_id, faults.size(), faults.front().kind,
-                faults.front().path.empty() ? "the archive" : faults.front().path));
+    auto& alerts = site.host.alerts();
+    if (is_damaged) {
+        alerts.raise(damage_alert(record.backup_id), Severity::error,
+                     fmt::format("backup {} is not whole: {} faults, one is {} of {}; make "
+                                 "another one",
+                                 record.backup_id, faults.size(), damage->kind,
+                                 damage->path.empty() ? "the archive" : damage->path));
     }
+    if (!is_judged) {
+        alerts.raise(unreadable_alert(record.backup_id), Severity::error,
+                     fmt::format("backup {} cannot be verified nor restored: backup.key_file has "
+                                 "not the key of its archives",
+                                 record.backup_id));
+        return faults;
+    }
+    alerts.resolve(unreadable_alert(record.backup_id));
+    if (!is_damaged) alerts.resolve(damage_alert(record.backup_id));
     return faults;
 }
 

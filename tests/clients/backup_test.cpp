@@ -357,7 +357,8 @@ public:
     }
 
     void encrypts() {
-        write_file(path("key"), "a passphrase\n");
+        const std::string key = "a passphrase\n";
+        write_file(path("key"), key);
         environment_ = {{"LARDER_BACKUP_KEY_FILE", path("key")}};
         restart();
         put("storage/secret", "\"hidden\"");
@@ -379,10 +380,23 @@ public:
         CPPUNIT_ASSERT(fault_of(id) != "none");
         write_file(archive, sealed);
         write_file(path("key"), "another one");
+        const auto is_raised = [&](const char* kind) {
+            return send("GET", "/api/alerts?state=raised").body.find(kind + id) !=
+                   std::string::npos;
+        };
+        CPPUNIT_ASSERT(is_raised("damaged-"));
         CPPUNIT_ASSERT_EQUAL(std::string("wrong-key"), fault_of(id));
         CPPUNIT_ASSERT_EQUAL(
             std::string("409 not-whole"),
             outcome("POST", "/api/backups/" + id + "/restore", "Prefer: wait=60\r\n"));
+        CPPUNIT_ASSERT(is_raised("damaged-") &&
+                       is_raised("unreadable-"));  // nobody saw it whole since
+        write_file(path("key"), key);
+        CPPUNIT_ASSERT_EQUAL(std::string("none"), fault_of(id));
+        CPPUNIT_ASSERT(!is_raised("damaged-") && !is_raised("unreadable-"));
+        write_file(path("key"), "another one");  // nor is it damage that it cannot be read
+        CPPUNIT_ASSERT_EQUAL(std::string("wrong-key"), fault_of(id));
+        CPPUNIT_ASSERT(!is_raised("damaged-") && is_raised("unreadable-"));
     }
 
     void lists_in_pages_and_survives_restarts() {
