@@ -65,109 +65,121 @@ Wanted wanted_of(const Request& request, const Site& site) {
     return wanted;
 }
 
-Route route(Method method, std::string_view pattern, Permission permission,
-            std::string_view summary) {
-    return {.method = method, .pattern = pattern, .permission = permission, .summary = summary};
-}
-
 }  // namespace
 
 void BackupRoutes::declare(Routes& routes) {
     declare_reads(routes);
-    Route create_route =
-        route(Method::post, "/api/backups", Permission::admin, "Make a backup of one moment");
-    create_route.media_types = "application/json";
-    create_route.schema = kCreateSchema;
-    create_route.max_body = kMostBody;
-    create_route.parameters = kWaitParameters;
-    create_route.answers = "201 application/json; 202 application/json";
-    create_route.answer_schema = kRecordSchema;
-    create_route.answer_headers = kLocation;
-    create_route.problems = kCreateProblems;
-    routes.prompt(create_route, [this](const Request& request, Reply reply) {
-        create(request, std::move(reply));
-    });
-    Route verify_route = route(Method::post, "/api/backups/{id}/verify", Permission::admin,
-                               "Read a backup to its end and check all that is in it");
-    verify_route.parameters = kVerifyParameters;
-    verify_route.answers = "200 application/json; 202 application/json";
-    verify_route.answer_schema = kVerifiedSchema;
-    verify_route.answer_headers = kLocation;
-    verify_route.problems = kVerifyProblems;
-    routes.prompt(verify_route, [this](const Request& request, Reply reply) {
-        verify(request, std::move(reply));
-    });
-    Route restore_route = route(Method::post, "/api/backups/{id}/restore", Permission::admin,
-                                "Put back what a backup has, all of it or some components");
-    restore_route.media_types = "application/json";
-    restore_route.schema = kAskRestoreSchema;
-    restore_route.max_body = kMostBody;
-    restore_route.parameters = kIdWaitParameters;
-    restore_route.answers = "200 application/json; 202 application/json";
-    restore_route.answer_schema = kRestoredSchema;
-    restore_route.answer_headers = kLocation;
-    restore_route.problems = kRestoreProblems;
-    routes.prompt(restore_route, [this](const Request& request, Reply reply) {
-        restore(request, std::move(reply));
-    });
-    Route delete_route =
-        route(Method::del, "/api/backups/{id}", Permission::admin, "Delete a backup");
-    delete_route.parameters = kIdParameter;
-    delete_route.answers = "204";
-    delete_route.problems = kDeleteProblems;
-    routes.blocking(delete_route, [this](const Request& request) { return remove(request); });
-    Route cleanup_route = route(Method::post, "/api/backups/cleanup", Permission::admin,
-                                "Delete the backups that no rule keeps");
-    cleanup_route.media_types = "application/json";
-    cleanup_route.schema = kAskCleanupSchema;
-    cleanup_route.max_body = kMostBody;
-    cleanup_route.answer_schema = kCleanupSchema;
-    cleanup_route.problems = "500 storage-failed; 503 read-only";
-    routes.blocking(cleanup_route, [this](const Request& request) { return cleanup(request); });
-    Route import_route = route(Method::post, "/api/backups/import", Permission::admin,
-                               "Take in an archive, once it is judged");
-    import_route.media_types = "application/gzip,application/x-gzip,application/octet-stream";
-    import_route.max_body = kMostImport;  // backup.max_import is asked for each
-    import_route.answers = "201 application/json";
-    import_route.answer_schema = kRecordSchema;
-    import_route.answer_headers = kLocation;
-    import_route.problems = kImportProblems;
-    routes.upload(import_route, [this](const Request& request, std::shared_ptr<Cancel> cancel) {
-        return begin_import(site_, request, std::move(cancel));
-    });
+    routes.prompt(
+        {.method = Method::post,
+         .pattern = "/api/backups",
+         .permission = Permission::admin,
+         .summary = "Make a backup of one moment",
+         .media_types = "application/json",
+         .schema = kCreateSchema,
+         .max_body = kMostBody,
+         .parameters = kWaitParameters,
+         .answers = "201 application/json; 202 application/json",
+         .answer_schema = kRecordSchema,
+         .answer_headers = kLocation,
+         .problems = kCreateProblems},
+        [this](const Request& request, Reply reply) { create(request, std::move(reply)); });
+    routes.prompt(
+        {.method = Method::post,
+         .pattern = "/api/backups/{id}/verify",
+         .permission = Permission::admin,
+         .summary = "Read a backup to its end and check all that is in it",
+         .parameters = kVerifyParameters,
+         .answers = "200 application/json; 202 application/json",
+         .answer_schema = kVerifiedSchema,
+         .answer_headers = kLocation,
+         .problems = kVerifyProblems},
+        [this](const Request& request, Reply reply) { verify(request, std::move(reply)); });
+    routes.prompt(
+        {.method = Method::post,
+         .pattern = "/api/backups/{id}/restore",
+         .permission = Permission::admin,
+         .summary = "Put back what a backup has, all of it or some components",
+         .media_types = "application/json",
+         .schema = kAskRestoreSchema,
+         .max_body = kMostBody,
+         .parameters = kIdWaitParameters,
+         .answers = "200 application/json; 202 application/json",
+         .answer_schema = kRestoredSchema,
+         .answer_headers = kLocation,
+         .problems = kRestoreProblems},
+        [this](const Request& request, Reply reply) { restore(request, std::move(reply)); });
+    routes.blocking({.method = Method::del,
+                     .pattern = "/api/backups/{id}",
+                     .permission = Permission::admin,
+                     .summary = "Delete a backup",
+                     .parameters = kIdParameter,
+                     .answers = "204",
+                     .problems = kDeleteProblems},
+                    [this](const Request& request) { return remove(request); });
+    routes.blocking({.method = Method::post,
+                     .pattern = "/api/backups/cleanup",
+                     .permission = Permission::admin,
+                     .summary = "Delete the backups that no rule keeps",
+                     .media_types = "application/json",
+                     .schema = kAskCleanupSchema,
+                     .max_body = kMostBody,
+                     .answer_schema = kCleanupSchema,
+                     .problems = "500 storage-failed; 503 read-only"},
+                    [this](const Request& request) { return cleanup(request); });
+    routes.upload({.method = Method::post,
+                   .pattern = "/api/backups/import",
+                   .permission = Permission::admin,
+                   .summary = "Take in an archive, once it is judged",
+                   .media_types = "application/gzip,application/x-gzip,application/octet-stream",
+                   .max_body = kMostImport,  // backup.max_import is asked for each
+                   .answers = "201 application/json",
+                   .answer_schema = kRecordSchema,
+                   .answer_headers = kLocation,
+                   .problems = kImportProblems},
+                  [this](const Request& request, std::shared_ptr<Cancel> cancel) {
+                      return begin_import(site_, request, std::move(cancel));
+                  });
 }
 
 void BackupRoutes::declare_reads(Routes& routes) {
-    Route list_route = route(Method::get, "/api/backups", Permission::read, "List the backups");
-    list_route.queries = "limit,cursor";
-    list_route.answer_schema = kListSchema;
-    routes.blocking(list_route, [this](const Request& request) { return list(request); });
-    Route get_route =
-        route(Method::get, "/api/backups/{id}", Permission::read, "A backup with its manifest");
-    get_route.parameters = kIdParameter;
-    get_route.answer_schema = kRecordSchema;
-    get_route.problems = kReadProblems;
-    routes.blocking(get_route, [this](const Request& request) { return get(request); });
-    Route archive_route = route(Method::get, "/api/backups/{id}/archive", Permission::admin,
-                                "The archive itself, all of it or a range");
-    archive_route.parameters = kArchiveParameters;
-    archive_route.answers = "200 */*; 206 */*";
-    archive_route.answer_headers = kArchiveHeaders;
-    archive_route.problems = kArchiveProblems;
-    routes.blocking(archive_route, [this](const Request& request) { return archive(request); });
-    Route progress_route = route(Method::get, "/api/backups/{id}/progress", Permission::read,
-                                 "How far the latest work on a backup is, to its end");
-    progress_route.parameters = kIdParameter;
-    progress_route.answers = "200 text/event-stream";
-    progress_route.problems = kProgressProblems;
-    routes.prompt(progress_route, [this](const Request& request, Reply reply) {
-        progress(request, std::move(reply));
-    });
+    routes.blocking({.method = Method::get,
+                     .pattern = "/api/backups",
+                     .permission = Permission::read,
+                     .summary = "List the backups",
+                     .queries = "limit,cursor",
+                     .answer_schema = kListSchema},
+                    [this](const Request& request) { return list(request); });
+    routes.blocking({.method = Method::get,
+                     .pattern = "/api/backups/{id}",
+                     .permission = Permission::read,
+                     .summary = "A backup with its manifest",
+                     .parameters = kIdParameter,
+                     .answer_schema = kRecordSchema,
+                     .problems = kReadProblems},
+                    [this](const Request& request) { return get(request); });
+    routes.blocking({.method = Method::get,
+                     .pattern = "/api/backups/{id}/archive",
+                     .permission = Permission::admin,
+                     .summary = "The archive itself, all of it or a range",
+                     .parameters = kArchiveParameters,
+                     .answers = "200 */*; 206 */*",
+                     .answer_headers = kArchiveHeaders,
+                     .problems = kArchiveProblems},
+                    [this](const Request& request) { return archive(request); });
+    routes.prompt(
+        {.method = Method::get,
+         .pattern = "/api/backups/{id}/progress",
+         .permission = Permission::read,
+         .summary = "How far the latest work on a backup is, to its end",
+         .parameters = kIdParameter,
+         .answers = "200 text/event-stream",
+         .problems = kProgressProblems},
+        [this](const Request& request, Reply reply) { progress(request, std::move(reply)); });
 }
 
 // ---- reading
 
-// Oldest first, as the index has them by their names.
+// Newest first, since ids are times.
 Response BackupRoutes::list(const Request& request) {
     const std::size_t limit = storage::limit_of(request);
     const std::string after = storage::after_of(request, kCursor);
