@@ -10,6 +10,7 @@
 #include "access/secrets.hpp"
 #include "larder/time.hpp"
 #include "storage-kit/digest.hpp"
+#include "storage-kit/encodings.hpp"
 
 namespace larder::access {
 namespace {
@@ -183,7 +184,7 @@ Access::Identity Access::by_token(std::string_view text, const http::Exchange& e
 Access::Identity Access::by_password(std::string_view encoded,
                                      const std::shared_ptr<http::Exchange>& exchange,
                                      const Attempt* tried) const {
-    const auto pair = from_base64(encoded);
+    const auto pair = storage::from_any_base64(encoded);
     const std::size_t colon = pair ? pair->find(':') : std::string::npos;
     if (colon == std::string::npos) {
         return refused(Fault::malformed, "the Basic credentials are no name:password in base64",

@@ -8,6 +8,8 @@
 
 #include "access/secrets.hpp"
 #include "storage-kit/digest.hpp"
+#include "storage-kit/encodings.hpp"
+#include "storage-kit/random.hpp"
 
 namespace larder::access {
 namespace {
@@ -16,7 +18,8 @@ namespace {
 std::string unused_hash() {
     const ScryptCost cost;
     return fmt::format("$scrypt$ln={},r={},p={}${}${}", cost.log_n, cost.r, cost.p,
-                       base64url(random_bytes(16)), base64url(random_bytes(32)));
+                       storage::to_base64url(storage::random_bytes(16)),
+                       storage::to_base64url(storage::random_bytes(32)));
 }
 
 }  // namespace
@@ -25,7 +28,7 @@ Logins::Logins(const Accounts& accounts, Failures& failures, std::function<bool(
     : accounts_(accounts),
       failures_(failures),
       post_(std::move(post)),
-      key_(random_bytes(32)),
+      key_(storage::random_bytes(32)),
       dummy_(unused_hash()) {}
 
 void Logins::set_limits(const Limits& limits) {

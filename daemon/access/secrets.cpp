@@ -3,11 +3,12 @@
 #include <fmt/format.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 
 #include <charconv>
 
 #include "larder/error.hpp"
+#include "storage-kit/encodings.hpp"
+#include "storage-kit/random.hpp"
 
 namespace larder::access {
 namespace {
@@ -57,7 +58,8 @@ std::optional<ParsedHash> parsed(std::string_view hash) {
     hash.remove_prefix(1);
     const std::size_t middle = hash.find('$');
     if (middle == std::string_view::npos) return std::nullopt;
-    auto salt = from_base64(hash.substr(0, middle)), key = from_base64(hash.substr(middle + 1));
+    auto salt = storage::from_any_base64(hash.substr(0, middle)),
+         key = storage::from_any_base64(hash.substr(middle + 1));
     if (!salt || !key || key->size() < 16 || key->size() > 64) return std::nullopt;
     const bool payable = *log_n >= 1 && *log_n <= 20 && *r >= 1 && *r <= 64 && *p >= 1 &&
                          *p <= 64 && (128ULL * *r << *log_n) < kMostMemory;
@@ -65,21 +67,13 @@ std::optional<ParsedHash> parsed(std::string_view hash) {
     return ParsedHash{{*log_n, *r, *p}, *std::move(salt), *std::move(key)};
 }
 
-int value_of(char c) noexcept {
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    if (c == '+' || c == '-') return 62;
-    if (c == '/' || c == '_') return 63;
-    return -1;
-}
-
 }  // namespace
 
 std::string hash_password(std::string_view password, const ScryptCost& cost) {
-    const std::string salt = random_bytes(kSaltSize);
+    const std::string salt = storage::random_bytes(kSaltSize);
     return fmt::format("{}ln={},r={},p={}${}${}", kHashMark, cost.log_n, cost.r, cost.p,
-                       base64url(salt), base64url(scrypt(password, salt, cost, kKeySize)));
+                       storage::to_base64url(salt),
+                       storage::to_base64url(scrypt(password, salt, cost, kKeySize)));
 }
 
 bool is_password(std::string_view password, std::string_view hash) {
@@ -90,11 +84,9 @@ bool is_password(std::string_view password, std::string_view hash) {
 bool is_password_hash(std::string_view hash) { return parsed(hash).has_value(); }
 
 NewToken make_token() {
-    std::string id;
-    for (const char byte : random_bytes(kTokenIdSize / 2)) {
-        id += fmt::format("{:02x}", static_cast<unsigned char>(byte));
-    }
-    std::string text = fmt::format("{}{}_{}", kTokenMark, id, base64url(random_bytes(kSecretSize)));
+    std::string id = storage::to_hex(storage::random_bytes(kTokenIdSize / 2));
+    std::string text = fmt::format("{}{}_{}", kTokenMark, id,
+                                   storage::to_base64url(storage::random_bytes(kSecretSize)));
     return {std::move(id), std::move(text)};
 }
 
@@ -108,47 +100,6 @@ std::optional<std::string_view> token_id(std::string_view text) {
 
 bool is_same(std::string_view a, std::string_view b) noexcept {
     return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
-}
-
-std::string random_bytes(std::size_t count) {
-    std::string bytes(count, '\0');
-    const int done =
-        RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-    if (done == 1) return bytes;
-    throw Error(Errc::internal, "internal", "there is no randomness")
-        .because("OpenSSL's RAND_bytes failed");
-}
-
-std::string base64url(std::string_view bytes) {
-    static constexpr std::string_view kDigits =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    std::string text;
-    std::uint32_t bits = 0;
-    unsigned count = 0;
-    for (const char c : bytes) {
-        bits = bits << 8U | static_cast<unsigned char>(c);
-        for (count += 8; count >= 6; count -= 6) text += kDigits[bits >> (count - 6) & 63U];
-    }
-    if (count > 0) text += kDigits[bits << (6 - count) & 63U];
-    return text;
-}
-
-std::optional<std::string> from_base64(std::string_view text) {
-    while (text.ends_with('=')) text.remove_suffix(1);
-    if (text.size() % 4 == 1) return std::nullopt;
-    std::string bytes;
-    std::uint32_t bits = 0;
-    unsigned count = 0;
-    for (const char c : text) {
-        const int value = value_of(c);
-        if (value < 0) return std::nullopt;
-        bits = bits << 6U | static_cast<unsigned>(value);
-        count += 6;
-        if (count < 8) continue;
-        count -= 8;
-        bytes += static_cast<char>(bits >> count & 255U);
-    }
-    return bytes;
 }
 
 }  // namespace larder::access

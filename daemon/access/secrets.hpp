@@ -35,9 +35,4 @@ std::optional<std::string_view> token_id(std::string_view text);
 
 bool is_same(std::string_view a, std::string_view b) noexcept;  // in constant time
 
-std::string random_bytes(std::size_t count);  // throws Error{internal}
-std::string base64url(std::string_view bytes);
-// Both alphabets, with or without padding; nothing for anything else.
-std::optional<std::string> from_base64(std::string_view text);
-
 }  // namespace larder::access

@@ -15,6 +15,7 @@
 #include <stdexcept>
 
 #include "larder/time.hpp"
+#include "storage-kit/encodings.hpp"
 #include "storage-kit/json.hpp"
 
 namespace larder::notify {
@@ -59,9 +60,7 @@ std::string hmac_sha256_hex(std::string_view key, std::string_view text) {
              &size) == nullptr) {
         throw NotTaken("it could not be signed: OpenSSL's HMAC failed", false);
     }
-    std::string hex;
-    for (unsigned i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
-    return hex;
+    return storage::to_hex(std::span(digest).first(size));
 }
 
 std::string webhook_body(const Notice& notice, std::string_view host) {

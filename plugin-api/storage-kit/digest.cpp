@@ -1,5 +1,6 @@
 // Sums by OpenSSL's EVP and by the processor's CRC instruction. Not the place for keyed ones.
 #include "storage-kit/digest.hpp"
+#include "storage-kit/encodings.hpp"
 
 #include <openssl/evp.h>
 
@@ -91,16 +92,7 @@ Sha256::Digest Sha256::finish() {
     return digest;
 }
 
-std::string Sha256::hex(const Digest& digest) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    std::string out;
-    out.reserve(digest.size() * 2);
-    for (const unsigned char byte : digest) {
-        out += kDigits[byte >> 4U];
-        out += kDigits[byte & 0xFU];
-    }
-    return out;
-}
+std::string Sha256::hex(const Digest& digest) { return to_hex(digest); }
 
 std::uint32_t crc32c(std::string_view data, std::uint32_t crc) noexcept {
     static const Crc kBest = best_crc();

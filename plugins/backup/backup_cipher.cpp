@@ -3,7 +3,6 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/rand.h>
 
 #include <algorithm>
 #include <cstring>
@@ -12,6 +11,8 @@
 
 #include "larder/error.hpp"
 #include "storage-kit/atomic_file.hpp"
+#include "storage-kit/encodings.hpp"
+#include "storage-kit/random.hpp"
 
 namespace larder::backup {
 namespace {
@@ -123,14 +124,6 @@ private:
     std::uint32_t number_ = 0;
 };
 
-std::string from_hex(std::string_view digits) {
-    std::string bytes;
-    for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
-        bytes += static_cast<char>(std::stoi(std::string(digits.substr(i, 2)), nullptr, 16));
-    }
-    return bytes;
-}
-
 }  // namespace
 
 // ---- the secret
@@ -146,12 +139,11 @@ Secret Secret::read(const std::string& path) {
 
 Secret::Secret(std::string_view content) {
     const std::string_view line = content.substr(0, content.find_first_of("\r\n"));
-    const bool is_hex =
-        line.size() == 2 * kKey && line.find_first_not_of("0123456789abcdefABCDEF") == line.npos;
+    auto of_hex = line.size() == 2 * kKey ? storage::from_hex(line) : std::nullopt;
     if (content.size() == kKey) {
         bytes_ = content;
-    } else if (is_hex) {
-        bytes_ = from_hex(line);
+    } else if (of_hex) {
+        bytes_ = *std::move(of_hex);
     } else {
         bytes_ = line;
         is_passphrase_ = true;
@@ -177,10 +169,8 @@ public:
         for (unsigned i = 0; i < 4; ++i) {
             header.at(12 + i) = static_cast<unsigned char>(kChunk >> (8U * i));
         }
-        if (RAND_bytes(header.data() + kSaltAt, kSalt) != 1 ||
-            RAND_bytes(header.data() + kPrefixAt, kPrefix) != 1) {
-            throw failed("RAND_bytes");
-        }
+        storage::fill_random({header.data() + kSaltAt, kSalt});
+        storage::fill_random({header.data() + kPrefixAt, kPrefix});
         derive(secret, header, chunks_.keys);
         std::copy_n(chunks_.keys.bytes.begin() + kKey, kCheck, header.begin() + kCheckAt);
         out_({reinterpret_cast<const char*>(header.data()), kHeader});

@@ -2,7 +2,6 @@
 #include "cache_tiers.hpp"
 
 #include <fmt/format.h>
-#include <sys/random.h>
 
 #include <algorithm>
 #include <charconv>
@@ -11,16 +10,10 @@
 
 #include "cache_envelope.hpp"
 #include "redis_scripts.hpp"
+#include "storage-kit/random.hpp"
 
 namespace larder::cache {
 namespace {
-
-std::uint64_t random_number() {
-    std::uint64_t number = 1;
-    while (::getrandom(&number, sizeof(number), 0) != sizeof(number)) {
-    }
-    return number;
-}
 
 bool take_hex(std::string_view& text, std::uint64_t& number) {
     const std::size_t end = std::min(text.find('-'), text.size());
@@ -72,7 +65,9 @@ std::optional<FillToken> FillToken::of(std::string_view text) {
 }
 
 Tiers::Tiers(std::size_t capacity, Clock clock)
-    : daemon_(random_number()), name_(fmt::format("{:x}", daemon_)), memory_(capacity, clock) {}
+    : daemon_(storage::random_number()),
+      name_(fmt::format("{:x}", daemon_)),
+      memory_(capacity, clock) {}
 
 FillToken Tiers::own_token(std::uint64_t number) const { return {daemon_, number, {}, 0}; }
 

@@ -16,6 +16,7 @@
 
 #include "larder/time.hpp"
 #include "redis_scripts.hpp"
+#include "storage-kit/encodings.hpp"
 
 namespace larder::cache {
 namespace {
@@ -56,7 +57,7 @@ Script::Script(std::string_view source) : source_(source) {
     if (EVP_Digest(source.data(), source.size(), digest.data(), &size, EVP_sha1(), nullptr) != 1) {
         return;  // an unknown name: Redis is sent the source then
     }
-    for (unsigned i = 0; i < size; ++i) sha1_ += fmt::format("{:02x}", digest[i]);
+    sha1_ = storage::to_hex(std::span(digest).first(size));
 }
 
 // ---- what workers use

@@ -1,10 +1,8 @@
 #include "session_routes.hpp"
 
 #include <fmt/format.h>
-#include <sys/random.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <utility>
 
@@ -14,10 +12,12 @@
 #include "larder/time.hpp"
 #include "storage-kit/answers.hpp"
 #include "storage-kit/digest.hpp"
+#include "storage-kit/encodings.hpp"
 #include "storage-kit/json.hpp"
 #include "storage-kit/json_members.hpp"
 #include "storage-kit/json_merge.hpp"
 #include "storage-kit/query.hpp"
+#include "storage-kit/random.hpp"
 
 namespace larder::cache {
 namespace {
@@ -29,13 +29,7 @@ constexpr std::string_view kCursor = "cache.sessions";
 constexpr double kMostSeconds = 315'576'000;  // ten years
 
 std::string new_id() {
-    std::array<unsigned char, kIdBytes> random{};
-    std::size_t got = 0;
-    while (got < random.size()) {
-        const ssize_t more = ::getrandom(random.data() + got, random.size() - got, 0);
-        if (more > 0) got += static_cast<std::size_t>(more);
-    }
-    return std::string(kSessionIdBegins) + storage::Sha256::hex(random);
+    return std::string(kSessionIdBegins) + storage::to_hex(storage::random_bytes(kIdBytes));
 }
 
 std::string hash_of_id(std::string_view id) {

@@ -9,6 +9,7 @@
 
 #include "larder/error.hpp"
 #include "storage-kit/digest.hpp"
+#include "storage-kit/encodings.hpp"
 
 namespace larder::files {
 namespace {
@@ -56,11 +57,6 @@ private:
     std::uint32_t crc_ = 0;
 };
 
-int hex_value(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    return (c | 0x20) - 'a' + 10;
-}
-
 Error not_a_digest() {
     return {Errc::bad_request, "digest-mismatch",
             "the digest field has a sha-256 that is not 32 bytes in base64 between colons"};
@@ -74,41 +70,6 @@ std::string_view trimmed(std::string_view text) {
 
 }  // namespace
 
-std::string to_base64(std::string_view bytes) {
-    std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
-    const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                     reinterpret_cast<const unsigned char*>(bytes.data()),
-                                     static_cast<int>(bytes.size()));
-    text.resize(static_cast<std::size_t>(size));
-    return text;
-}
-
-std::optional<std::string> from_base64(std::string_view text) {
-    constexpr std::size_t kMost = 64U << 10U;
-    if (text.size() % 4 != 0 || text.size() > kMost) return std::nullopt;
-    const std::size_t end = std::min(text.find('='), text.size());
-    const std::size_t padding = text.size() - end;
-    if (padding > 2 || text.substr(end).find_first_not_of('=') != std::string_view::npos) {
-        return std::nullopt;
-    }
-    std::string bytes(text.size() / 4 * 3, '\0');
-    const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                     reinterpret_cast<const unsigned char*>(text.data()),
-                                     static_cast<int>(text.size()));
-    // EVP_DecodeBlock() passes over white space at both ends: then it decodes less than asked.
-    if (size < 0 || static_cast<std::size_t>(size) != bytes.size()) return std::nullopt;
-    bytes.resize(bytes.size() - padding);
-    return bytes;
-}
-
-std::string from_hex(std::string_view digits) {
-    std::string bytes;
-    for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
-        bytes += static_cast<char>(hex_value(digits[i]) * 16 + hex_value(digits[i + 1]));
-    }
-    return bytes;
-}
-
 std::unique_ptr<Checksum> Checksum::of(std::string_view algorithm) {
     if (algorithm == "sha1") return std::make_unique<EvpChecksum>(EVP_sha1());
     if (algorithm == "sha256") return std::make_unique<EvpChecksum>(EVP_sha256());
@@ -117,7 +78,7 @@ std::unique_ptr<Checksum> Checksum::of(std::string_view algorithm) {
 }
 
 std::string digest_field(std::string_view sha256_hex) {
-    return "sha-256=:" + to_base64(from_hex(sha256_hex)) + ":";
+    return "sha-256=:" + storage::to_base64(storage::from_hex(sha256_hex).value_or("")) + ":";
 }
 
 std::optional<std::string> sha256_in(std::string_view field) {
@@ -135,11 +96,9 @@ std::optional<std::string> sha256_in(std::string_view field) {
         std::string_view value = item.substr(std::min(equals + 1, item.size()));
         value = trimmed(value.substr(0, value.find(';')));
         if (value.size() < 2 || value.front() != ':' || value.back() != ':') throw not_a_digest();
-        const auto bytes = from_base64(value.substr(1, value.size() - 2));
+        const auto bytes = storage::from_base64(value.substr(1, value.size() - 2));
         if (!bytes || bytes->size() != storage::Sha256::kBytes) throw not_a_digest();
-        storage::Sha256::Digest digest{};
-        std::copy(bytes->begin(), bytes->end(), digest.begin());
-        found = storage::Sha256::hex(digest);
+        found = storage::to_hex(*bytes);
     }
     return found;
 }

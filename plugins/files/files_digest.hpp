@@ -9,10 +9,6 @@
 
 namespace larder::files {
 
-std::string to_base64(std::string_view bytes);
-std::optional<std::string> from_base64(std::string_view text);  // RFC 4648 §4, with its padding
-std::string from_hex(std::string_view digits);                  // of an even number of digits
-
 // A sum over bytes that come in pieces. [any, one thread at a time]
 class Checksum {
 public:

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "files_digest.hpp"
+#include "storage-kit/encodings.hpp"
 
 namespace larder::files::tus {
 namespace {
@@ -73,7 +74,7 @@ Metadata metadata_of(const Request& request) {
         const std::string_view item = next_item(list, ',');
         const std::size_t blank = std::min(item.find(' '), item.size());
         const std::string_view key = item.substr(0, blank);
-        const auto value = from_base64(trimmed(item.substr(blank)));
+        const auto value = storage::from_base64(trimmed(item.substr(blank)));
         if (key.empty() || !value || !keys.emplace(key).second) {
             throw invalid_upload("Upload-Metadata is keys, each once, with values in base64");
         }
@@ -117,7 +118,7 @@ Concat concat_of(const Request& request) {
 Sum sum_of(std::string_view field) {
     field = trimmed(field);
     const std::size_t blank = std::min(field.find(' '), field.size());
-    auto value = from_base64(trimmed(field.substr(blank)));
+    auto value = storage::from_base64(trimmed(field.substr(blank)));
     Sum sum{std::string(field.substr(0, blank)), value.value_or("")};
     const auto known = Checksum::of(sum.algorithm);
     if (!known) {

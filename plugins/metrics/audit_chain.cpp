@@ -1,4 +1,5 @@
 #include "audit_chain.hpp"
+#include "storage-kit/encodings.hpp"
 
 #include <fmt/format.h>
 #include <openssl/evp.h>
@@ -37,9 +38,7 @@ std::string AuditKey::hmac(std::string_view text) const {
              digest.data(), &size) == nullptr) {
         throw std::runtime_error("OpenSSL computes no HMAC");
     }
-    std::string hex;
-    for (unsigned i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest.at(i));
-    return hex;
+    return storage::to_hex(std::span(digest).first(size));
 }
 
 std::string AuditKey::seal(const AuditRow& row) const {

@@ -3,12 +3,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/rand.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
@@ -23,6 +21,7 @@
 #include "metrics_text.hpp"
 #include "storage-kit/atomic_file.hpp"
 #include "storage-kit/json.hpp"
+#include "storage-kit/random.hpp"
 #include "storage-kit/rotation.hpp"
 #include "storage-kit/safe_name.hpp"
 #include "storage-kit/timestamps.hpp"
@@ -150,11 +149,7 @@ void AuditStore::open_key() {
         }
     }
     if (files.exists(at("audit.db"))) lay_aside("its key audit.key is gone or damaged");
-    std::array<unsigned char, AuditKey::kBytes> random{};
-    if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1) {
-        throw Error(Errc::internal, "no-random", "no random bytes for the audit's key");
-    }
-    std::string secret(reinterpret_cast<const char*>(random.data()), random.size());
+    std::string secret = storage::random_bytes(AuditKey::kBytes);
     write_secret(path, secret);
     key_ = std::make_unique<AuditKey>(std::move(secret));
 }

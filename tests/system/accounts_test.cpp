@@ -8,6 +8,7 @@
 
 #include "access/secrets.hpp"
 #include "larder/time.hpp"
+#include "storage-kit/encodings.hpp"
 #include "support/daemon_process.hpp"
 #include "support/document_routes.hpp"
 #include "support/json_view.hpp"
@@ -285,7 +286,7 @@ public:
                                 read_file(folder_ / "data/logs/access.log") + daemon_->log();
         CPPUNIT_ASSERT(all.find(secret) == std::string::npos);
         CPPUNIT_ASSERT(all.find("correct horse") == std::string::npos);
-        CPPUNIT_ASSERT(all.find(access::base64url("ann:correct horse")) == std::string::npos);
+        CPPUNIT_ASSERT(all.find(storage::to_base64url("ann:correct horse")) == std::string::npos);
         CPPUNIT_ASSERT(all.find("$scrypt$") != std::string::npos);
     }
 
@@ -375,7 +376,7 @@ private:
     }
     static std::string basic(const std::string& user,
                              const std::string& password = "correct horse") {
-        return "Authorization: Basic " + access::base64url(user + ":" + password) + "\r\n";
+        return "Authorization: Basic " + storage::to_base64url(user + ":" + password) + "\r\n";
     }
     static std::string array_of(const std::vector<std::string>& words) {
         std::string all;

@@ -7,6 +7,7 @@
 #include "access/secrets.hpp"
 #include "larder/time.hpp"
 #include "storage-kit/digest.hpp"
+#include "storage-kit/encodings.hpp"
 #include "support/fake_exchange.hpp"
 #include "support/fault_disk.hpp"
 #include "support/kept_log.hpp"
@@ -112,9 +113,9 @@ public:
     }
 
     void a_wrong_password_is_no_other() {
-        CPPUNIT_ASSERT_EQUAL(401, tried("Basic " + base64url("ann:wrong horse")));
-        CPPUNIT_ASSERT_EQUAL(401, tried("Basic " + base64url("ann:")));
-        CPPUNIT_ASSERT_EQUAL(401, tried("Basic " + base64url("bob:correct horse")));
+        CPPUNIT_ASSERT_EQUAL(401, tried("Basic " + storage::to_base64url("ann:wrong horse")));
+        CPPUNIT_ASSERT_EQUAL(401, tried("Basic " + storage::to_base64url("ann:")));
+        CPPUNIT_ASSERT_EQUAL(401, tried("Basic " + storage::to_base64url("bob:correct horse")));
         CPPUNIT_ASSERT_EQUAL(200, tried(kAnn));
         accounts_.change([](Directory& directory) { directory.users["ann"].disabled = true; });
         CPPUNIT_ASSERT_EQUAL(401, tried(kAnn));
@@ -126,7 +127,7 @@ public:
             directory.users["ann"].password_hash = hash_password("battery staple", {4, 1, 1});
         });
         CPPUNIT_ASSERT_EQUAL(401, tried(kAnn));
-        CPPUNIT_ASSERT_EQUAL(200, tried("Basic " + base64url("ann:battery staple")));
+        CPPUNIT_ASSERT_EQUAL(200, tried("Basic " + storage::to_base64url("ann:battery staple")));
     }
 
     void says_when_too_many_wait() {
@@ -143,7 +144,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(static_cast<int>(waiting), again());
         busy_ = true;
         CPPUNIT_ASSERT_EQUAL_MESSAGE("no worker is free", 503,
-                                     status("Basic " + base64url("ann:another")));
+                                     status("Basic " + storage::to_base64url("ann:another")));
     }
 
     void throttles_guesses_but_not_whom_it_knows() {
@@ -240,7 +241,7 @@ private:
         }
     }
     static std::string guess(int i) {
-        return "Basic " + base64url("ann:guess " + std::to_string(i));
+        return "Basic " + storage::to_base64url("ann:guess " + std::to_string(i));
     }
     bool post(Task task) {
         if (busy_) return false;
@@ -253,7 +254,7 @@ private:
         return policy;
     }
 
-    static inline const std::string kAnn = "Basic " + base64url("ann:correct horse");
+    static inline const std::string kAnn = "Basic " + storage::to_base64url("ann:correct horse");
     const NewToken made_ = make_token();
     test::FaultDisk disk_;
     test::KeptLog log_;

@@ -7,6 +7,7 @@
 #include "larder/error.hpp"
 #include "larder/time.hpp"
 #include "storage-kit/byte_range.hpp"
+#include "storage-kit/encodings.hpp"
 #include "storage-kit/index.hpp"
 #include "support/suite.hpp"
 
@@ -81,14 +82,12 @@ public:
             const auto checksum = Checksum::of(algorithm);
             checksum->update("1234");
             checksum->update("56789");
-            return to_base64(checksum->finish());
+            return storage::to_base64(checksum->finish());
         };
         CPPUNIT_ASSERT_EQUAL(std::string("98O8HYCOBHMq32eZZczDTKeuNEE="), sum("sha1"));
         CPPUNIT_ASSERT_EQUAL(std::string("4waSgw=="), sum("crc32c"));  // e3069283
         CPPUNIT_ASSERT_EQUAL(std::size_t{44}, sum("sha256").size());
         CPPUNIT_ASSERT(!Checksum::of("md5"));
-        CPPUNIT_ASSERT(!from_base64("AAA") && !from_base64("A===") && !from_base64("AA=A"));
-        CPPUNIT_ASSERT_EQUAL(std::string("a"), from_base64("YQ==").value());
     }
 
     void keeps_the_quota_exact() {
