@@ -223,14 +223,12 @@ public:
     void takes_batches_larger_than_one_line() {
         open();
         const std::string large = "\"" + std::string(3U << 20U, 'x') + "\"";
-        {
-            Hold hold(*store_);
-            for (int i = 0; i < 7; ++i) {
-                store_->commit(
-                    [&, i](Transaction& t) { t.set(fmt::format("k{}", i), large, 0, {}); }, {});
-            }
-            hold.let_go();
+        Hold hold(*store_);
+        for (int i = 0; i < 7; ++i) {
+            store_->commit([&, i](Transaction& t) { t.set(fmt::format("k{}", i), large, 0, {}); },
+                           {});
         }
+        hold.let_go();
         commit([](Transaction&) {});
         const std::string journal = disk_->content(kPath + ".journal");
         CPPUNIT_ASSERT(std::count(journal.begin(), journal.end(), '\n') > 3);
@@ -342,7 +340,8 @@ public:
     }
 
 private:
-    // Holds the committer in a change, so that what is queued meanwhile is one batch.
+    // Holds the committer in a change, so that what is queued meanwhile is one batch. To live until
+    // a later commit was waited for.
     class Hold {
     public:
         explicit Hold(DocumentStore& store) {
