@@ -187,9 +187,10 @@ void AdminRoutes::declare(Routes& routes) {
     routes.blocking(plugin, bind(&AdminRoutes::plugin));
     routes.blocking(get("/api/limits", Permission::read, "Every limit in force", kLimitsSchema),
                     bind(&AdminRoutes::limits));
-    routes.blocking(
-        get("/api/config", Permission::admin, "Settings in force and their origin", kConfigSchema),
-        bind(&AdminRoutes::configuration));
+    Route configuration =
+        get("/api/config", Permission::admin, "Settings in force and their origin", kConfigSchema);
+    configuration.queries = "limit,cursor";
+    routes.blocking(configuration, bind(&AdminRoutes::configuration));
     routes.prompt({.method = Method::post,
                    .pattern = "/api/reload",
                    .permission = Permission::admin,
@@ -399,13 +400,17 @@ Response AdminRoutes::limits(const Request& /*request*/) const {
     return json(body);
 }
 
-Response AdminRoutes::configuration(const Request& /*request*/) const {
-    Array items;
-    for (const auto& entry : sources_.configuration().entries()) items.add(describe_setting(entry));
-    Object body = object();
-    body.set("items", items);
-    body.set("next", Poco::Dynamic::Var());
-    return json(body);
+Response AdminRoutes::configuration(const Request& request) const {
+    const auto entries = sources_.configuration().entries();
+    std::vector<std::pair<std::string, const config::Shown*>> placed;
+    placed.reserve(entries.size());
+    for (const auto& entry : entries) {
+        placed.emplace_back(fmt::format("{:05}", placed.size()), &entry);
+    }
+    // All of them, where the request does not say how many: a part is of little use to anybody.
+    return page(
+        request, "config", placed, [](const auto& one) -> const std::string& { return one.first; },
+        [](const auto& one) { return describe_setting(*one.second); }, storage::kMaxLimit);
 }
 
 Response AdminRoutes::reload(const Asker& asker) {

@@ -43,8 +43,8 @@ inline Poco::Dynamic::Var time_or_null(std::int64_t unix_ms) {
 // list as text does, `shown` makes a row.
 template <class Item, class PlaceOf, class Shown>
 Response page(const Request& request, std::string_view kind, const std::vector<Item>& items,
-              PlaceOf place_of, Shown shown) {
-    const std::size_t limit = storage::limit_of(request);
+              PlaceOf place_of, Shown shown, std::size_t by_default = storage::kDefaultLimit) {
+    const std::size_t limit = storage::limit_of(request, by_default);
     const std::string after = storage::after_of(request, kind);
     Array rows;
     std::string last;

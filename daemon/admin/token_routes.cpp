@@ -113,7 +113,7 @@ Response TokenRoutes::list(const Request& request) const {
 }
 
 Response TokenRoutes::add(const Request& request) {
-    Token token = token_of(Members::of_body(request.body()));
+    Token token = token_of(Members::of_body(request.body(), {"expires_at", "user"}));
     const access::NewToken made = access::make_token();
     token.id = made.id;
     storage::Sha256 sum;

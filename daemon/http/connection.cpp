@@ -298,7 +298,8 @@ void Connection::on_deadline() {
             if (phase_ == Phase::dropping) return close();
             refuse(408, "timeout",
                    fmt::format("no body byte came for {} ms; {} bytes had come",
-                               reactor_->options().body_timeout.count(), received_));
+                               reactor_->options().body_timeout.count(),
+                               received_ + (stored_ == 0 ? buffer_.size() : 0)));
             break;
     }
     process();

@@ -24,11 +24,15 @@ struct HeldGenerator {
 };
 
 // Whether a route declares a query parameter: by its name, or by "tag.*" all of that beginning.
-bool takes_query(const std::vector<std::string_view>& known, std::string_view name) {
+// Whether a parameter is one of a family: "tag.*" knows tag.color.
+bool is_family(const std::vector<std::string_view>& known, std::string_view name) {
     return std::any_of(known.begin(), known.end(), [&](std::string_view one) {
-        return one == name ||
-               (one.ends_with(".*") && name.starts_with(one.substr(0, one.size() - 1)));
+        return one.ends_with(".*") && name.starts_with(one.substr(0, one.size() - 1));
     });
+}
+
+bool takes_query(const std::vector<std::string_view>& known, std::string_view name) {
+    return std::find(known.begin(), known.end(), name) != known.end() || is_family(known, name);
 }
 
 // What is taken where a stream can't be had any more.
@@ -113,6 +117,10 @@ void Call::decode(const Match& match) {
                         known.empty() ? "this route takes no query parameters"
                                       : fmt::format("unknown query parameter; this route takes: {}",
                                                     fmt::join(known, ", ")))
+                .with("parameter", http::json_quoted(name));
+        }
+        if (query(name) && !takes_query(endpoint_->repeatable, name) && !is_family(known, name)) {
+            throw Error(Errc::bad_request, "invalid-parameter", "this parameter may be given once")
                 .with("parameter", http::json_quoted(name));
         }
         query_.emplace_back(name, decode_one(pair.substr(std::min(equals + 1, pair.size())), true));

@@ -14,11 +14,17 @@ const std::string* header_of(const Response& response, std::string_view name) {
     return found == response.headers.end() ? nullptr : &found->second;
 }
 
+// All of its lines are one list.
+bool names_none(const http::Head& head, std::string_view etag) {
+    return std::none_of(head.fields.begin(), head.fields.end(), [&](const http::Field& field) {
+        return http::equals_ignoring_case(field.name, "If-None-Match") &&
+               names_etag(field.value, etag, true);
+    });
+}
+
 bool is_unmodified(const http::Head& head, const Response& response) {
     const std::string* etag = header_of(response, "ETag");
-    if (const auto wanted = head.field("If-None-Match")) {
-        return etag != nullptr && names_etag(*wanted, *etag, true);
-    }
+    if (head.field("If-None-Match")) return etag != nullptr && !names_none(head, *etag);
     const auto since = head.field("If-Modified-Since");
     const std::string* modified = header_of(response, "Last-Modified");
     if (!since || modified == nullptr) return false;

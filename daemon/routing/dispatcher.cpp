@@ -6,6 +6,7 @@
 #include <array>
 
 #include "http/problem.hpp"
+#include "larder/time.hpp"
 #include "routing/rate_headers.hpp"
 #include "routing/upload_session.hpp"
 
@@ -30,24 +31,32 @@ std::string_view essence_of(std::string_view content_type) noexcept {
 }
 
 // A JSON route also takes any +json type, and curl's default, whose body is JSON all the same.
-bool takes_type(const Endpoint& endpoint, std::string_view content_type) {
+// A JSON Patch means something else than the document it changes, so it is taken where it is named.
+bool takes_type(const std::vector<std::string_view>& types, Method method,
+                std::string_view content_type) {
     const std::string_view essence = essence_of(content_type);
-    return std::any_of(
-        endpoint.media_types.begin(), endpoint.media_types.end(), [&](std::string_view type) {
-            if (type == "*/*" || http::equals_ignoring_case(type, essence)) return true;
-            if (type != "application/json") return false;
-            return http::equals_ignoring_case(essence, "application/x-www-form-urlencoded") ||
-                   (essence.size() > 5 &&
-                    http::equals_ignoring_case(essence.substr(essence.size() - 5), "+json"));
-        });
+    const bool is_foreign = method == Method::patch &&
+                            http::equals_ignoring_case(essence, "application/json-patch+json");
+    return std::any_of(types.begin(), types.end(), [&](std::string_view type) {
+        if (type == "*/*" || http::equals_ignoring_case(type, essence)) return true;
+        if (type != "application/json" || is_foreign) return false;
+        return http::equals_ignoring_case(essence, "application/x-www-form-urlencoded") ||
+               (essence.size() > 5 &&
+                http::equals_ignoring_case(essence.substr(essence.size() - 5), "+json"));
+    });
 }
 
+// A change that wants no body takes one in JSON all the same, and reads nothing of it.
 void check_media_type(const Endpoint& endpoint, const http::Head& head) {
+    static const std::vector<std::string_view> kJson = {"application/json"};
+    const Method method = endpoint.route.method;
+    if (endpoint.media_types.empty() && !changes_something(method)) return;
+    const auto& types = endpoint.media_types.empty() ? kJson : endpoint.media_types;
     const auto type = head.field("Content-Type");
-    if (endpoint.media_types.empty() || !type || takes_type(endpoint, *type)) return;
-    throw Error(Errc::unsupported_media, "unsupported-media-type",
-                fmt::format("this route takes {}", fmt::join(endpoint.media_types, ", ")))
-        .with_header("Accept", fmt::format("{}", fmt::join(endpoint.media_types, ", ")));
+    if (!type || takes_type(types, method, *type)) return;
+    const std::string list = fmt::format("{}", fmt::join(types, ", "));
+    throw Error(Errc::unsupported_media, "unsupported-media-type", "this route takes " + list)
+        .with_header(method == Method::patch ? "Accept-Patch" : "Accept", list);
 }
 
 void check_length(const Endpoint& endpoint, const http::Head& head) {
@@ -70,6 +79,11 @@ void check_conditions(const Endpoint& endpoint, const http::Head& head) {
                     fmt::format("this route does not obey {}", name))
             .with("condition", http::json_quoted(name));
     }
+    // RFC 9110 §13.1.4 would have it passed over.
+    const auto since = head.field("If-Unmodified-Since");
+    if (!since || head.field("If-Match") || parse_http_date(*since)) return;
+    throw Error(Errc::bad_request, "bad-request", "If-Unmodified-Since is no date of HTTP")
+        .with("condition", http::json_quoted("if-unmodified-since"));
 }
 
 Response from_refusal(const access::Refusal& refusal, std::string_view id) {

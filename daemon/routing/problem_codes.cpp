@@ -73,7 +73,7 @@ std::vector<ProblemText> host_problems(const Route& route, bool of_plugin) {
     }
     if (changes) all.insert(all.end(), {kCondition, kCrossSite});
     if (!route.conditions.empty()) all.push_back(kPrecondition);
-    if (!route.media_types.empty()) all.push_back(kMediaType);
+    if (changes || !route.media_types.empty()) all.push_back(kMediaType);
     if (route.media_types.find("json") != std::string_view::npos) {
         all.insert(all.end(), {kInvalidJson, kInvalidField});
     }

@@ -54,8 +54,14 @@ Owner& make_owner(std::string name) {
 
 std::shared_ptr<Endpoint> make_endpoint(const Route& route, Handler handler, Owner& owner,
                                         observe::HttpMetrics& metrics) {
+    std::vector<std::string_view> queries = split_list(route.queries), repeatable;
+    for (std::string_view& query : queries) {
+        if (!query.ends_with('+')) continue;
+        query.remove_suffix(1);
+        repeatable.push_back(query);
+    }
     return std::make_shared<Endpoint>(
-        Endpoint{route, parse_pattern(route.pattern), split_list(route.queries),
+        Endpoint{route, parse_pattern(route.pattern), std::move(queries), std::move(repeatable),
                  split_list(route.media_types), split_list(route.conditions), std::move(handler),
                  &owner, &metrics.series(route_name(route.pattern), method_name(route.method))});
 }

@@ -45,7 +45,8 @@ using Handler = std::variant<PromptHandler, BlockingHandler, UploadHandler>;
 struct Endpoint {
     Route route;
     Pattern pattern;
-    std::vector<std::string_view> queries, media_types, conditions;  // the route's, split
+    std::vector<std::string_view> queries, repeatable, media_types,
+        conditions;  // the route's, split
     Handler handler;
     Owner* owner;
     observe::RouteSeries* series;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <utility>
@@ -35,9 +36,15 @@ Members::Members(std::string_view object, std::string pointer) : pointer_(std::m
     }
 }
 
-Members Members::of_body(std::string_view body) {
+Members Members::of_body(std::string_view body, std::initializer_list<std::string_view> nullable) {
     check_body(body);
-    return Members(body);
+    Members members(body);
+    members.refuses_null_ = true;
+    std::erase_if(members.members_, [&](const Member& member) {
+        return member.value == "null" &&
+               std::find(nullable.begin(), nullable.end(), member.name) != nullable.end();
+    });
+    return members;
 }
 
 std::optional<std::string_view> Members::find(std::string_view name) const {
@@ -51,7 +58,9 @@ std::optional<std::string_view> Members::find(std::string_view name) const {
 
 std::optional<std::string_view> Members::value(std::string_view name) const {
     const auto found = find(name);
-    return found == "null" ? std::nullopt : found;
+    if (found != "null") return found;
+    if (!refuses_null_) return std::nullopt;
+    throw invalid_field(pointer_of(name), fmt::format("{} may be left out, but not be null", name));
 }
 
 std::optional<std::string> Members::text(std::string_view name, std::size_t most_bytes) const {

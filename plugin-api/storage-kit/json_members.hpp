@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,14 +24,17 @@ Error invalid_field(std::string_view pointer, std::string detail);
 // Throws Error{bad_request, "invalid-json"} with `offset` for what is no JSON. [any]
 void check_body(std::string_view text);
 
-// All functions throw invalid_field() where a member is not what they are asked for; null is as
-// good as absent to all but find(). [any, one thread at a time]
+// All functions throw invalid_field() where a member is not what they are asked for. Null is of no
+// type they know, unless the object is one of ours: then it is as good as absent to all but find().
+// [any, one thread at a time]
 class Members {
 public:
     // Of a text that passed check(); `pointer` is where it stands in the body.
     explicit Members(std::string_view object, std::string pointer = {});
-    // check_body() and then this. The body must stay where it is.
-    static Members of_body(std::string_view body);
+    // check_body() and then this, for what a client sent: null is refused, but for the members
+    // named here, where it is as good as absent. The body must stay where it is.
+    static Members of_body(std::string_view body,
+                           std::initializer_list<std::string_view> nullable = {});
 
     std::optional<std::string_view> find(std::string_view name) const;   // as it stands there
     std::optional<std::string_view> value(std::string_view name) const;  // likewise
@@ -53,6 +57,7 @@ private:
     };
     std::string pointer_;
     std::vector<Member> members_;
+    bool refuses_null_ = false;
 };
 
 }  // namespace larder::storage::json

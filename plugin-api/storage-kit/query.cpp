@@ -29,9 +29,9 @@ bool flag_of(const Request& request, std::string_view name, bool absent) {
     throw invalid_parameter(name, fmt::format("{} is true or false", name));
 }
 
-std::size_t limit_of(const Request& request) {
+std::size_t limit_of(const Request& request, std::size_t by_default) {
     const auto text = request.query("limit");
-    if (!text) return kDefaultLimit;
+    if (!text) return by_default;
     std::size_t limit = 0;
     const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
     if (error != std::errc() || end != text->data() + text->size() || limit < 1 ||

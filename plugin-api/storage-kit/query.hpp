@@ -22,7 +22,8 @@ Error invalid_cursor();
 // All of them throw invalid_parameter(), after_of() invalid_cursor(). [any]
 
 bool flag_of(const Request& request, std::string_view name, bool absent = false);  // true or false
-std::size_t limit_of(const Request& request);  // `limit`: 1 to kMaxLimit
+// `limit`: 1 to kMaxLimit
+std::size_t limit_of(const Request& request, std::size_t by_default = kDefaultLimit);
 // The position in the `cursor` that encode_cursor(kind, …) made; empty where there is none.
 std::string after_of(const Request& request, std::string_view kind);
 

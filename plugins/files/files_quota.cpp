@@ -37,7 +37,9 @@ Quota::Reservation::~Reservation() {
 void Quota::Reservation::resize(std::uint64_t bytes) {
     const std::scoped_lock lock(quota_->mutex_);
     Figures& figures = quota_->figures_;
-    if (bytes > held_ && bytes - held_ > figures.available()) throw exceeded(figures.available());
+    if (bytes > held_ && bytes - held_ > figures.available()) {
+        throw exceeded(figures.available() + held_);  // of this one's room, too, it has the use
+    }
     figures.reserved = figures.reserved - held_ + bytes;
     held_ = bytes;
 }

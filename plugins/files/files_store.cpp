@@ -57,6 +57,13 @@ void make_headers(OpenFile& file, const Record& record) {
     file.headers.insert(file.headers.end(), file.unmodified.begin(), file.unmodified.end());
 }
 
+// Of what can be told without reading it: it has a name, and the size of its record.
+bool is_as_recorded(int fd, const Record& record) {
+    struct stat status {};
+    return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink > 0 &&
+           static_cast<std::uint64_t>(status.st_size) == record.size;
+}
+
 }  // namespace
 
 // ---- life, settings
@@ -247,8 +254,11 @@ EntryPtr Files::find(std::string_view filename) const {
 
 OpenFilePtr Files::find_open(std::string_view filename) {
     OpenFilePtr file = open_.find(filename);
-    if (!file || is_live(file->entry->record, unix_now_ms())) return file;
-    throw file_not_found();
+    if (!file) return nullptr;
+    if (!is_live(file->entry->record, unix_now_ms())) throw file_not_found();
+    if (is_as_recorded(file->file->fd(), file->entry->record)) return file;
+    open_.forget(filename);  // somebody else had a hand in it: open() judges it
+    return nullptr;
 }
 
 OpenFilePtr Files::open(const EntryPtr& entry) {
@@ -268,9 +278,7 @@ OpenFilePtr Files::open(const EntryPtr& entry) {
         note_integrity(record.filename, Integrity::missing);
         throw damaged("it is missing");
     }
-    struct stat status {};
-    if (::fstat(file->file->fd(), &status) != 0 || !S_ISREG(status.st_mode) ||
-        static_cast<std::uint64_t>(status.st_size) != record.size) {
+    if (!is_as_recorded(file->file->fd(), record)) {
         note_integrity(record.filename, Integrity::damaged);
         throw damaged("its size is another");
     }

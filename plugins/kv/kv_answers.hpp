@@ -29,7 +29,21 @@ Error key_not_found();
 using storage::json_answer;
 using storage::on_worker;
 
+inline constexpr const char* kVersionField = "Larder-Revision";
 void tell_version(Response& response, const storage::Version& version);
+// The version of the bucket that the path names, where it is there and the error has none yet.
+void tell_version(Error& error, const Buckets& buckets, const Request& request);
+
+// Calls `work`; what it throws tells the bucket's version as its answer would.
+template <class Work>
+auto telling_version(const Buckets& buckets, const Request& request, Work work) {
+    try {
+        return work();
+    } catch (Error& error) {
+        tell_version(error, buckets, request);
+        throw;
+    }
+}
 
 // Whether a reader may see it at `now_ms`.
 inline bool is_live(const storage::Document& document, std::int64_t now_ms) noexcept {

@@ -7,11 +7,17 @@
 namespace larder::kv {
 
 inline constexpr std::string_view kBucketParameters =
+    "bucket: 1-64 of a-z, 0-9, '_' and '-', beginning with a letter or digit";
+inline constexpr std::string_view kRemoveParameters =
     "bucket: 1-64 of a-z, 0-9, '_' and '-', beginning with a letter or digit;"
     "confirm: the bucket's name once more";
+// Where the path has no parameter `key`, which stands first in those that have one.
+constexpr std::string_view without_key(std::string_view parameters) {
+    return parameters.substr(parameters.find(';') + 1);
+}
 inline constexpr std::string_view kKeyParameters =
-    "bucket: 1-64 of a-z, 0-9, '_' and '-', beginning with a letter or digit;"
-    "key: 1-1024 bytes of UTF-8";
+    "key: 1-1024 bytes of UTF-8;"
+    "bucket: 1-64 of a-z, 0-9, '_' and '-', beginning with a letter or digit";
 inline constexpr std::string_view kListParameters =
     "bucket: 1-64 of a-z, 0-9, '_' and '-', beginning with a letter or digit;"
     "prefix: only keys that begin with it;"
@@ -22,14 +28,14 @@ inline constexpr std::string_view kListParameters =
     "since: watch from behind this <epoch>-<revision>;"
     "Last-Event-ID: as since, for a watch that goes on";
 inline constexpr std::string_view kReadParameters =
-    "bucket: 1-64 of a-z, 0-9, '_' and '-', beginning with a letter or digit;"
     "key: 1-1024 bytes of UTF-8;"
+    "bucket: 1-64 of a-z, 0-9, '_' and '-', beginning with a letter or digit;"
     "meta boolean: the whole record instead of the value alone;"
     "pointer: the part of the value that this JSON Pointer (RFC 6901) names";
 inline constexpr std::string_view kPutParameters =
+    "key: 1-1024 bytes of UTF-8;"
     "bucket: made by its first write, 1-64 of a-z, 0-9, '_' and '-', beginning with a letter or "
     "digit;"
-    "key: 1-1024 bytes of UTF-8;"
     "ttl: seconds until the key ends, or `keep` for its present deadline, absent ends none;"
     "Larder-Metadata: a JSON object of at most 4 KiB that stands in the record, absent clears it";
 
@@ -58,7 +64,6 @@ inline constexpr std::string_view kKeyProblems =
     "503 bucket-unreadable";
 inline constexpr std::string_view kReadProblems =
     "400 invalid-key; 404 bucket-not-found; 404 key-not-found; 503 bucket-unreadable;"
-    "400 invalid-pointer: this is no JSON Pointer;"
     "404 pointer-not-found: the value has no such part";
 inline constexpr std::string_view kPutProblems =
     "400 invalid-key; 400 invalid-bucket: this is no bucket's name;"

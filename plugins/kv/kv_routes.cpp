@@ -126,6 +126,15 @@ private:
     bool some_ = false;
 };
 
+// As a parameter: what is wrong with it is told as of any other.
+Pointer parsed(std::string_view text) {
+    try {
+        return Pointer::parse(text);
+    } catch (const Error& error) {
+        throw invalid_parameter("pointer", error.detail());
+    }
+}
+
 }  // namespace
 
 KvRoutes::KvRoutes(Buckets& buckets, Watches& watches, Host& host)
@@ -134,7 +143,7 @@ KvRoutes::KvRoutes(Buckets& buckets, Watches& watches, Host& host)
 void KvRoutes::declare(Routes& routes) {
     const auto bind = [this](auto method) {
         return [this, method](const Request& request, Reply reply) {
-            (this->*method)(request, std::move(reply));
+            telling_version(buckets_, request, [&] { (this->*method)(request, std::move(reply)); });
         };
     };
     routes.prompt({.method = Method::get,
@@ -149,7 +158,7 @@ void KvRoutes::declare(Routes& routes) {
                    .permission = Permission::read,
                    .summary = "List a bucket's keys in byte order, or all of them as one object, "
                               "or watch them change",
-                   .queries = "prefix,limit,cursor,values,where,all,watch,since",
+                   .queries = "prefix,limit,cursor,values,where+,all,watch,since",
                    .parameters = kListParameters,
                    .answers = "200 application/json; 200 text/event-stream",
                    .answer_schema = R"({"type": "object"})",
@@ -157,13 +166,14 @@ void KvRoutes::declare(Routes& routes) {
                    .problems = kListProblems},
                   bind(&KvRoutes::list_keys));
     // A key named `checkpoint` is one like any other, but for POST.
-    for (const char* key : {"/api/kv/{bucket}/{key...}", "/api/kv/{bucket}/checkpoint"}) {
+    for (const auto& [path, has_key] : {std::pair{"/api/kv/{bucket}/{key...}", true},
+                                        std::pair{"/api/kv/{bucket}/checkpoint", false}}) {
         routes.prompt({.method = Method::get,
-                       .pattern = key,
+                       .pattern = path,
                        .permission = Permission::read,
                        .summary = "Read a value, a part of it, or its whole record",
                        .queries = "meta,pointer",
-                       .parameters = kReadParameters,
+                       .parameters = has_key ? kReadParameters : without_key(kReadParameters),
                        .answer_schema = "true",
                        .answer_headers = kValueHeaders,
                        .problems = kReadProblems},
@@ -251,7 +261,7 @@ void KvRoutes::get(const Request& request, Reply reply) const {
     const auto version = store.version();
     const DocumentPtr document = store.get(key);
     if (!document || !is_live(*document, unix_now_ms())) {
-        throw key_not_found().with_header("Larder-Revision", revision_header(version));
+        throw key_not_found().with_header(kVersionField, revision_header(version));
     }
     Response response;
     response.headers.reserve(4);
@@ -259,7 +269,8 @@ void KvRoutes::get(const Request& request, Reply reply) const {
     describe(response, *document);
     tell_version(response, version);
     if (pointer) {
-        return give_part(document, Pointer::parse(*pointer), std::move(response), std::move(reply));
+        return give_part(document, parsed(*pointer), version, std::move(response),
+                         std::move(reply));
     }
     if (whole_record) {
         response.body = record_json(*document);
@@ -269,13 +280,14 @@ void KvRoutes::get(const Request& request, Reply reply) const {
     std::move(reply).send(std::move(response));
 }
 
-void KvRoutes::give_part(const DocumentPtr& document, Pointer pointer, Response response,
-                         Reply reply) const {
-    auto take = [document, pointer = std::move(pointer),
+void KvRoutes::give_part(const DocumentPtr& document, Pointer pointer,
+                         const storage::Version& version, Response response, Reply reply) const {
+    auto take = [document, pointer = std::move(pointer), version,
                  response = std::move(response)](Reply& to) mutable {
         const auto part = storage::json::find(document->value, pointer);
         if (!part) {
-            throw Error(Errc::not_found, "pointer-not-found", "the value has no such part");
+            throw Error(Errc::not_found, "pointer-not-found", "the value has no such part")
+                .with_header(kVersionField, revision_header(version));
         }
         response.body = body_of(document, *part);
         std::move(to).send(std::move(response));

@@ -25,7 +25,7 @@ private:
                          Reply reply);
     void get(const Request& request, Reply reply) const;
     void give_part(const storage::DocumentPtr& document, storage::json::Pointer pointer,
-                   Response response, Reply reply) const;
+                   const storage::Version& version, Response response, Reply reply) const;
 
     Buckets& buckets_;
     Watches& watches_;

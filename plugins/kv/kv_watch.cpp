@@ -195,7 +195,7 @@ void Watches::open(const Request& request, Reply reply) {
     if (watcher->at.epoch != now.epoch) {
         throw Error(Errc::gone, "epoch-changed",
                     "the bucket's history began anew since; read it again, then watch from there")
-            .with_header("Larder-Revision", revision_header(now));
+            .with_header(kVersionField, revision_header(now));
     }
     if (!buckets_.find(name)) throw bucket_not_found();
     if (watcher->at.revision > now.revision) {
@@ -207,7 +207,7 @@ void Watches::open(const Request& request, Reply reply) {
         throw Error(Errc::gone, "compacted",
                     "the changes since are not kept any more; read the bucket, then watch from "
                     "there")
-            .with_header("Larder-Revision", revision_header(now));
+            .with_header(kVersionField, revision_header(now));
     }
     if (active_.fetch_add(1) >= options_.most_watchers) {
         active_.fetch_sub(1);
@@ -227,7 +227,7 @@ void Watches::open(const Request& request, Reply reply) {
         wake();
     };
     StreamHead head;
-    head.headers.emplace_back("Larder-Revision", revision_header(now));
+    head.headers.emplace_back(kVersionField, revision_header(now));
     head.writable = [told] { told(false); };
     head.closed = [told] { told(true); };
     watcher->stream = std::move(reply).stream(std::move(head));

@@ -142,7 +142,7 @@ KvWrites::KvWrites(Buckets& buckets, Host& host, std::uint64_t max_value)
 void KvWrites::declare(Routes& routes) {
     const auto bind = [this](auto method) {
         return [this, method](const Request& request, Reply reply) {
-            (this->*method)(request, std::move(reply));
+            telling_version(buckets_, request, [&] { (this->*method)(request, std::move(reply)); });
         };
     };
     declare_keys(routes);
@@ -179,29 +179,36 @@ void KvWrites::declare(Routes& routes) {
                      .answer_schema = kCheckpointSchema,
                      .answer_headers = kVersionHeader,
                      .problems = kBucketProblems},
-                    [this](const Request& request) { return checkpoint(request); });
+                    [this](const Request& request) {
+                        return telling_version(buckets_, request,
+                                               [&] { return checkpoint(request); });
+                    });
     routes.blocking({.method = Method::del,
                      .pattern = "/api/kv/{bucket}",
                      .permission = Permission::write,
                      .summary = "Remove a bucket with all its keys and its file",
                      .queries = "confirm",
-                     .parameters = kBucketParameters,
+                     .parameters = kRemoveParameters,
                      .answers = "204",
                      .answer_headers = kVersionHeader,
                      .problems = kBucketProblems},
-                    [this](const Request& request) { return remove_bucket(request); });
+                    [this](const Request& request) {
+                        return telling_version(buckets_, request,
+                                               [&] { return remove_bucket(request); });
+                    });
 }
 
 void KvWrites::declare_keys(Routes& routes) {
     const auto bind = [this](auto method) {
         return [this, method](const Request& request, Reply reply) {
-            (this->*method)(request, std::move(reply));
+            telling_version(buckets_, request, [&] { (this->*method)(request, std::move(reply)); });
         };
     };
     // A key named `checkpoint` is one like any other, but for POST.
-    for (const char* key : {"/api/kv/{bucket}/{key...}", "/api/kv/{bucket}/checkpoint"}) {
+    for (const auto& [path, has_key] : {std::pair{"/api/kv/{bucket}/{key...}", true},
+                                        std::pair{"/api/kv/{bucket}/checkpoint", false}}) {
         routes.prompt({.method = Method::put,
-                       .pattern = key,
+                       .pattern = path,
                        .permission = Permission::write,
                        .summary = "Set a value; on disk before the answer",
                        .queries = "ttl",
@@ -209,7 +216,7 @@ void KvWrites::declare_keys(Routes& routes) {
                        .schema = "true",
                        .max_body = max_value_,
                        .conditions = kConditions,
-                       .parameters = kPutParameters,
+                       .parameters = has_key ? kPutParameters : without_key(kPutParameters),
                        .answers = "200 application/json; 201 application/json",
                        .answer_schema = kWrittenSchema,
                        .answer_headers = kWrittenHeaders,
@@ -217,7 +224,7 @@ void KvWrites::declare_keys(Routes& routes) {
                       bind(&KvWrites::put));
         routes.prompt(
             {.method = Method::patch,
-             .pattern = key,
+             .pattern = path,
              .permission = Permission::write,
              .summary =
                  "Change a value that is there by a merge patch or a JSON patch; its ttl and "
@@ -226,17 +233,17 @@ void KvWrites::declare_keys(Routes& routes) {
              .schema = "true",
              .max_body = max_value_,
              .conditions = kConditions,
-             .parameters = kKeyParameters,
+             .parameters = has_key ? kKeyParameters : without_key(kKeyParameters),
              .answer_schema = kWrittenSchema,
              .answer_headers = kWrittenHeaders,
              .problems = kPatchProblems},
             bind(&KvWrites::patch));
         routes.prompt({.method = Method::del,
-                       .pattern = key,
+                       .pattern = path,
                        .permission = Permission::write,
                        .summary = "Delete a key",
                        .conditions = kConditions,
-                       .parameters = kKeyParameters,
+                       .parameters = has_key ? kKeyParameters : without_key(kKeyParameters),
                        .answers = "204",
                        .answer_headers = kVersionHeader,
                        .problems = kKeyProblems},
@@ -249,7 +256,7 @@ void KvWrites::declare_keys(Routes& routes) {
 void KvWrites::refuse(Reply& reply, const Outcome& outcome) {
     refused_writes_.add();
     Error error = *outcome.refused;
-    error.with_header("Larder-Revision", revision_header(outcome.version));
+    error.with_header(kVersionField, revision_header(outcome.version));
     std::move(reply).fail(error);
 }
 

@@ -82,7 +82,9 @@ void ErrorRoutes::declare(Routes& routes) {
 }
 
 Response ErrorRoutes::report(const Request& request) {
-    const auto members = json::Members::of_body(request.body());
+    const auto members =
+        json::Members::of_body(request.body(), {"category", "severity", "stack_trace", "endpoint",
+                                                "method", "user_id", "request_data", "context"});
     ErrorEntry entry;
     entry.message = members.required_text("message", kLongestText);
     entry.category = word_of(members, "category");

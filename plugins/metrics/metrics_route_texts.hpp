@@ -101,7 +101,7 @@ inline constexpr std::string_view kDashboardSchema = R"({"type": "object",
 // Nothing at all is as good as {}.
 inline constexpr std::string_view kOptimizeSchema = R"({"type": "object",
     "additionalProperties": false,
-    "properties": {"dry_run": {"type": ["boolean", "null"],
+    "properties": {"dry_run": {"type": "boolean",
         "description": "only tell what is there to be given back"}}})";
 inline constexpr std::string_view kOptimizedSchema = R"({"type": "object",
     "required": ["dry_run", "databases"],

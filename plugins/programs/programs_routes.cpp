@@ -33,7 +33,7 @@ bool is_plain_text(std::string_view text) {
     });
 }
 
-// Members that a change names; null is as good as absent.
+// Members that a change names.
 struct Patch {
     explicit Patch(std::string_view body) {
         const auto members = storage::json::Members::of_body(body);

@@ -220,6 +220,11 @@ public:
         CPPUNIT_ASSERT_EQUAL(
             "415 unsupported-media-type"s,
             outcome("PATCH", url + "/metadata", "Content-Type: text/plain\r\n", "{}"));
+        const Answer foreign =
+            send("PATCH", url + "/metadata", "Content-Type: application/json-patch+json\r\n",
+                 R"({"mime_type":"text/x"})");
+        CPPUNIT_ASSERT_EQUAL("415 unsupported-media-type"s, refused(foreign));
+        CPPUNIT_ASSERT(foreign.header("Accept-Patch").find("merge-patch") != std::string::npos);
         CPPUNIT_ASSERT_EQUAL("404 file-not-found"s,
                              outcome("PATCH", "/api/files/x/metadata", {}, "{}"));
     }

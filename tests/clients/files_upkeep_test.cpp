@@ -68,6 +68,7 @@ public:
         CPPUNIT_ASSERT(stored().empty());
         for (const char* bad :
              {R"({"older_than_days":-1})", R"({"older_than_days":"x"})", R"({"dry_run":1})",
+              R"({"older_than_days":0,"dry_run":null})", R"({"older_than_days":null})",
               R"({"what":1})", "[]", R"({"keep_backups":0})"}) {
             CPPUNIT_ASSERT_EQUAL("422 invalid-field"s,
                                  outcome("POST", "/api/storage/cleanup", {}, bad));
@@ -101,7 +102,16 @@ public:
         CPPUNIT_ASSERT_EQUAL("{\"checked\":1,\"damaged\":[],\"missing\":[]}"s,
                              send("POST", bad + "/verify").body);
         CPPUNIT_ASSERT_EQUAL("evil"s, send("GET", bad).body);
+        const std::string lost = put("lost.txt", "lost");
+        for (const std::string& url : {good, lost}) {
+            CPPUNIT_ASSERT_EQUAL(200, send("GET", url).status);  // kept open now
+        }
         write_file(path(good), "longer");  // another size is seen without being asked for
+        fs::remove(path(lost));
+        for (const std::string& url : {good, lost}) {
+            CPPUNIT_ASSERT_EQUAL("500 file-damaged"s, outcome("GET", url));
+            CPPUNIT_ASSERT_EQUAL("500 file-damaged"s, outcome("GET", url));
+        }
         CPPUNIT_ASSERT_EQUAL("204"s, outcome("DELETE", gone));
         restart();
         CPPUNIT_ASSERT_EQUAL("500 file-damaged"s, outcome("GET", good));

@@ -360,8 +360,9 @@ public:
             CPPUNIT_ASSERT_EQUAL_MESSAGE(pointer, std::string("pointer-not-found"),
                                          part(pointer).member("code"));
             CPPUNIT_ASSERT_EQUAL(404, part(pointer).status);
+            CPPUNIT_ASSERT_EQUAL(std::string("1-1"), part(pointer).header("Larder-Revision"));
         }
-        CPPUNIT_ASSERT_EQUAL(std::string("invalid-pointer"), part("a").member("code"));
+        CPPUNIT_ASSERT_EQUAL(std::string("invalid-parameter"), part("a").member("code"));
         CPPUNIT_ASSERT_EQUAL(400, part("/~2").status);
         CPPUNIT_ASSERT_EQUAL(400, part("/a&meta=true").status);
         CPPUNIT_ASSERT_EQUAL(

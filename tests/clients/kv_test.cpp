@@ -126,6 +126,10 @@ public:
         CPPUNIT_ASSERT_EQUAL(400, other.status);
         CPPUNIT_ASSERT_EQUAL(std::string("condition-not-supported"), other.member("code"));
         CPPUNIT_ASSERT_EQUAL(std::string("\"4\""), send("GET", "/api/kv/storage/c").header("ETag"));
+        // Several lines are one list.
+        const std::string lines = "If-None-Match: \"x\"\r\nIf-None-Match: \"4\"\r\n";
+        CPPUNIT_ASSERT_EQUAL(304, send("GET", "/api/kv/storage/c", lines).status);
+        CPPUNIT_ASSERT_EQUAL(412, put(lines).status);
     }
 
     void judges_conditions_on_delete() {

@@ -56,9 +56,9 @@ public:
         routes.blocking(
             route("/api/probe/snapshot", "Write one folder a plugin below `into`", "into"),
             [this](const Request& ask) { return snapshot(*ask.query("into")); });
-        routes.blocking(
-            route("/api/probe/swap", "Put each `staged` in the place of its `path`", "path,staged"),
-            [this](const Request& ask) { return swap(ask); });
+        routes.blocking(route("/api/probe/swap", "Put each `staged` in the place of its `path`",
+                              "path+,staged+"),
+                        [this](const Request& ask) { return swap(ask); });
     }
     void drain() noexcept override {}
     void stop() noexcept override {}

@@ -145,6 +145,9 @@ public:
         CPPUNIT_ASSERT_EQUAL(200, with(token, "PUT", "/api/kv/storage/a", "3"));
         CPPUNIT_ASSERT_EQUAL_MESSAGE("bob may not read", 403,
                                      with(token, "GET", "/api/kv/storage/a"));
+        for (const char* null : {R"({"roles":null})", R"({"disabled":null})"}) {
+            CPPUNIT_ASSERT_EQUAL(422, ask("PATCH", "/api/users/bob", null).status);
+        }
         CPPUNIT_ASSERT_EQUAL(200, ask("PATCH", "/api/users/bob", R"({"disabled":true})").status);
         CPPUNIT_ASSERT_EQUAL(401, with(token, "PUT", "/api/kv/storage/a", "4"));
         CPPUNIT_ASSERT_EQUAL(401, as("bob", "PUT", "/api/kv/storage/a", "4"));

@@ -111,6 +111,12 @@ public:
 
     void tells_settings_and_their_origin() {
         const auto config = object_of(get("/api/config").body);
+        CPPUNIT_ASSERT(config->isNull("next"));
+        const auto page = object_of(get("/api/config?limit=2").body);
+        const auto rest = object_of(
+            get("/api/config?limit=1000&cursor=" + page->getValue<std::string>("next")).body);
+        CPPUNIT_ASSERT_EQUAL(config->getArray("items")->size(),
+                             2 + rest->getArray("items")->size());
         const auto timeout = find_item(config, {{"key", "http.head_timeout"}});
         CPPUNIT_ASSERT(!timeout.isNull());
         CPPUNIT_ASSERT_EQUAL(std::string("30s"), timeout->getValue<std::string>("value"));

@@ -1,6 +1,7 @@
 // GET /openapi.json of a real larderd: its version tag, and what it tells of a plugin that is off.
 // That answers keep to it is judged over all tests by openapi.answers.
 #include <memory>
+#include <string>
 
 #include "support/daemon_process.hpp"
 #include "support/json_view.hpp"
@@ -44,6 +45,22 @@ public:
         for (const char* method : {"get", "head", "put", "delete", "options"}) {
             CPPUNIT_ASSERT_MESSAGE(method, value->has(method));
         }
+        // What a route's text tells of is in its path or its query, or has a header's name.
+        std::size_t headers = 0;
+        for (const auto& [path, methods] : *document->getObject("paths")) {
+            for (const auto& [method, operation] : *methods.extract<Poco::JSON::Object::Ptr>()) {
+                const auto parameters =
+                    operation.extract<Poco::JSON::Object::Ptr>()->getArray("parameters");
+                for (std::size_t i = 0; !parameters.isNull() && i < parameters->size(); ++i) {
+                    const auto parameter = parameters->getObject(static_cast<unsigned>(i));
+                    if (parameter->optValue<std::string>("in", "") != "header") continue;
+                    const auto name = parameter->getValue<std::string>("name");
+                    CPPUNIT_ASSERT_MESSAGE(path + " " + name, name[0] >= 'A' && name[0] <= 'Z');
+                    ++headers;
+                }
+            }
+        }
+        CPPUNIT_ASSERT(headers > 0);
         CPPUNIT_ASSERT_EQUAL(std::size_t{0}, document->getArray("x-larder-unavailable")->size());
     }
 

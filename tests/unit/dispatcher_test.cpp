@@ -133,7 +133,10 @@ public:
         }
         CPPUNIT_ASSERT_EQUAL(std::string("application/json"), to.header("Accept"));
         CPPUNIT_ASSERT_EQUAL(std::string("200 "), put("/any", "text/x"));
-        CPPUNIT_ASSERT_EQUAL(std::string("200 "), put("/none", "text/x"));
+        // What wants no body is as strict as what wants JSON.
+        CPPUNIT_ASSERT_EQUAL(std::string("200 "), put("/none", "application/json"));
+        CPPUNIT_ASSERT_EQUAL(std::string("415 unsupported-media-type"), put("/none", "text/x"));
+        CPPUNIT_ASSERT_EQUAL(std::string("200 "), to.ask("PUT", "/none", {}, "1"));
         CPPUNIT_ASSERT_EQUAL(std::string("200 "), put("/two", "application/json-patch+json"));
         CPPUNIT_ASSERT_EQUAL(std::string("415 unsupported-media-type"),
                              put("/two", "application/json"));
@@ -155,12 +158,22 @@ public:
                                  to.ask("PUT", "/a", {{name, "x"}}));
             CPPUNIT_ASSERT_EQUAL(std::string("200 "), to.ask("GET", "/a", {{name, "x"}}));
         }
+        // What is no date would be passed over.
+        to.add({Method::del, "/a", Permission::write, "", "", "", "", 10,
+                "if-match,if-unmodified-since"},
+               ok());
+        const char* const name = "If-Unmodified-Since";
+        CPPUNIT_ASSERT_EQUAL(std::string("400 bad-request"), to.ask("DELETE", "/a", {{name, "x"}}));
+        CPPUNIT_ASSERT_EQUAL(std::string("200 "),
+                             to.ask("DELETE", "/a", {{name, "Sun, 06 Nov 1994 08:49:37 GMT"}}));
+        CPPUNIT_ASSERT_EQUAL(std::string("200 "),
+                             to.ask("DELETE", "/a", {{name, "x"}, {"If-Match", "*"}}));
     }
 
     void decodes_what_a_handler_reads() {
         Dispatch to;
         std::string seen;
-        to.add({Method::get, "/a/{x}/{rest...}/tail", Permission::read, "", "q,r", "", "", 10, ""},
+        to.add({Method::get, "/a/{x}/{rest...}/tail", Permission::read, "", "q+,r", "", "", 10, ""},
                PromptHandler([&](const Request& request, Reply reply) {
                    seen = fmt::format(
                        "{}|{}|{}|{}|{}|{}|{}|{}|{}", request.param("x"), request.param("rest"),
@@ -174,6 +187,8 @@ public:
                              to.ask("GET", "/a/b%20c/d/%2F%2e%25/tail?q=1+%2B&q=&&q=%3D&r",
                                     {{"X-Many", "1"}, {"x-other", "0"}, {"X-MANY", "2"}}));
         CPPUNIT_ASSERT_EQUAL(std::string("b c|d//.%||1 +||1 +++=|1, 2|-|id-1"), seen);
+        CPPUNIT_ASSERT_EQUAL(std::string("400 invalid-parameter"),
+                             to.ask("GET", "/a/b/c/tail?r=1&q=2&r=1"));
         CPPUNIT_ASSERT_EQUAL(std::string("200 "), to.ask("GET", "/a/+/+/tail"));
         CPPUNIT_ASSERT_EQUAL(std::string("+|+||-|-||-|-|id-1"), seen);
     }

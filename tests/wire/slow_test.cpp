@@ -78,6 +78,9 @@ public:
             client.send(text);
             expect_timeout(client);
         }
+        RawClient client(daemon().port());
+        client.send(text_of("PUT", key, "Content-Length: 10\r\n", "123"));
+        CPPUNIT_ASSERT(client.read_answer().member("detail").ends_with("; 3 bytes had come"));
         CPPUNIT_ASSERT_EQUAL(404, request(daemon().port(), "GET", key).status);
         CPPUNIT_ASSERT_EQUAL(std::string(), daemon().fault_of_service());
     }

@@ -45,7 +45,7 @@ constexpr Source kAnswers[] = {
     {"readyz.json", "/readyz"},
     {"status.json", "/api/status"},
     {"plugins.json", "/api/plugins?limit=1000"},
-    {"config.json", "/api/config"},
+    {"config.json", "/api/config?limit=1000"},
     {"limits.json", "/api/limits"},
     {"jobs.json", "/api/scheduler/jobs?limit=1000"},
     {"alerts.json", "/api/alerts?limit=1000"},

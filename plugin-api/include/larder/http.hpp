@@ -215,7 +215,9 @@ struct Route {
     std::string_view pattern;  // "/api/kv/{bucket}/{key...}"; a static tail may follow the rest
     Permission permission;     // no default: forgetting it does not compile
     std::string_view summary;  // one line
-    std::string_view queries = {};       // "prefix,limit,cursor": any other parameter is 400
+    // "prefix,limit,cursor,where+,tag.*": any other parameter is 400, and so is a second of a name
+    // without a '+' behind it, but for those of a family.
+    std::string_view queries = {};
     std::string_view media_types = {};   // "application/json"; empty: the route takes no body type
     std::string_view schema = {};        // JSON Schema text of the body, or empty
     std::uint64_t max_body = 1U << 20U;  // bytes
